@@ -1,0 +1,158 @@
+import { z } from 'zod'
+
+/** The version that `gateway:hello` reports; it changes when an existing client would break. */
+export const PROTOCOL_VERSION = 1
+
+/** Longest room name, in bytes of UTF-8. */
+export const MAX_ROOM_BYTES = 200
+/** Longest message id and session, in UTF-16 code units. */
+export const MAX_ID_LENGTH = 128
+/** Messages that `room:join` and `room:history` return when no `limit` is given. */
+export const DEFAULT_HISTORY = 50
+/** Largest `limit` of `room:join` and `room:history`. */
+export const MAX_HISTORY = 1000
+/** Most bytes of message content that one reply carries; older messages are left out. */
+export const MAX_REPLY_BYTES = 1024 * 1024
+
+/**
+ * A place in a room's log: everything up to and including `offset` is behind it. `at` is the time of
+ * the entry at `offset` (ms since 1970, by Redis' clock) and makes the position verifiable after a
+ * rollback; an empty room is `{ epoch, offset: 0 }`.
+ */
+export interface Position {
+  epoch: string
+  offset: number
+  at?: number
+}
+
+/** Who sent a message: a stable public id, never the session. */
+export interface Sender {
+  id: string
+  name?: string
+}
+
+/** A stored message as members see it (`room:message`, `messages` of join and history). */
+export interface RoomMessage {
+  room: string
+  epoch: string
+  offset: number
+  id: string
+  from: Sender
+  body: unknown
+  at: number
+}
+
+export type GatewayState = 'ok' | 'degraded'
+/** What an acknowledged message survives: see docs/PROTOCOL.md, D1. */
+export type Durability = 'durable' | 'best-effort' | 'memory'
+
+export interface Limits {
+  maxBodyBytes: number
+  maxRoomBytes: number
+  maxIdLength: number
+  maxHistory: number
+  resumeMax: number
+  dedupWindowMs: number
+}
+
+export interface HelloReply {
+  protocol: number
+  instance: string
+  user: Sender
+  limits: Limits
+  state: GatewayState
+  durability: Durability
+}
+
+export interface JoinReply {
+  room: string
+  position: Position
+  recovered: boolean
+  messages: RoomMessage[]
+}
+
+export interface SendReply {
+  id: string
+  position: Position
+  duplicate: boolean
+  at: number
+}
+
+export interface HistoryReply {
+  messages: RoomMessage[]
+}
+
+export interface ResetEvent {
+  room: string
+  position: Position
+}
+
+export interface StatusEvent {
+  state: GatewayState
+  reason?: string
+}
+
+/** Sent before a disconnect by us; `reconnect: false` means stay away. */
+export interface ByeEvent {
+  code: string
+  reconnect: boolean
+  retryAfterMs?: number
+}
+
+const utf8 = new TextEncoder()
+
+const room = z
+  .string()
+  .refine(
+    (name) => name.length > 0 && name.isWellFormed(),
+    'must be a non-empty, well-formed string',
+  )
+  .refine(
+    (name) => name.length <= MAX_ROOM_BYTES && utf8.encode(name).length <= MAX_ROOM_BYTES,
+    `must be at most ${MAX_ROOM_BYTES} bytes of UTF-8`,
+  )
+
+const id = z
+  .string()
+  .min(1)
+  .max(MAX_ID_LENGTH)
+  .refine((value) => value.isWellFormed(), 'must be well-formed')
+
+const offset = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER)
+
+const position = z.object({
+  epoch: z.string().min(1).max(64),
+  offset,
+  at: offset.optional(),
+})
+
+const limit = z.number().int().min(0).max(MAX_HISTORY)
+
+/** Request validators by event. Unknown keys are ignored, so that newer clients can talk to us. */
+export const requests = {
+  'gateway:hello': z.object({}),
+  'room:join': z.object({
+    room,
+    since: position.optional(),
+    limit: limit.default(DEFAULT_HISTORY),
+    presence: z.boolean().optional(),
+  }),
+  'room:leave': z.object({ room }),
+  'room:send': z.object({ room, id, body: z.unknown() }),
+  'room:history': z.object({
+    room,
+    before: offset.optional(),
+    limit: limit.default(DEFAULT_HISTORY),
+  }),
+  'room:typing': z.object({ room, typing: z.boolean() }),
+} as const
+
+export type RequestName = keyof typeof requests
+export type Request<Name extends RequestName> = z.output<(typeof requests)[Name]>
+
+/** The handshake's `auth`. `name` is taken only while `AUTH_MODE` is `none`. */
+export const handshakeAuth = z.object({
+  token: z.string().max(16_384).optional(),
+  session: z.string().min(1).max(MAX_ID_LENGTH).optional(),
+  name: z.string().min(1).max(64).optional(),
+})
