@@ -1,0 +1,190 @@
+import type {
+  Append,
+  Appended,
+  Claim,
+  Continuity,
+  Entry,
+  LogListener,
+  MessageLog,
+  Page,
+  Query,
+  Tail,
+} from '../rooms/message-log.ts'
+
+/** What `append` keeps and for how long; times in ms. */
+export interface Retention {
+  /** Entries per room. */
+  logMax: number
+  /** How long a room outlives its last use. */
+  logTtlMs: number
+  dedupWindowMs: number
+}
+
+/** The rooms of one process. Several logs over one store behave like several instances. */
+export interface MemoryStore {
+  readonly rooms: Map<string, StoredRoom>
+  readonly logs: Set<{ subscribed: ReadonlySet<string>; listener: LogListener | undefined }>
+}
+
+interface StoredRoom {
+  tail: Tail
+  entries: Entry[]
+  /** First position of each (sender, id), oldest first. */
+  dedup: Map<string, Tail>
+  usedAt: number
+}
+
+/** Most content that one page carries, in UTF-16 code units (about bytes). */
+const PAGE_BYTES = 1024 * 1024
+const SWEEP_MS = 30_000
+
+export function createMemoryStore(): MemoryStore {
+  return { rooms: new Map(), logs: new Set() }
+}
+
+/** A message log in this process' memory: the same contract, for as long as the process lives. */
+export function createMemoryLog(
+  store: MemoryStore,
+  retention: Retention,
+  options: { newEpoch: () => string; now?: () => number },
+): MessageLog & { stop(): void } {
+  const now = options.now ?? Date.now
+  const subscribed = new Set<string>()
+  const self: { subscribed: ReadonlySet<string>; listener: LogListener | undefined } = {
+    subscribed,
+    listener: undefined,
+  }
+  store.logs.add(self)
+
+  function roomOf(name: string): StoredRoom {
+    let room = store.rooms.get(name)
+    if (room === undefined) {
+      room = {
+        tail: { epoch: options.newEpoch(), offset: 0, at: 0 },
+        entries: [],
+        dedup: new Map(),
+        usedAt: now(),
+      }
+      store.rooms.set(name, room)
+    }
+    room.usedAt = now()
+    return room
+  }
+
+  function listeners(room: string): LogListener[] {
+    return [...store.logs].flatMap((log) =>
+      log.listener !== undefined && log.subscribed.has(room) ? [log.listener] : [],
+    )
+  }
+
+  function forgetOld(room: StoredRoom): void {
+    const oldest = now() - retention.dedupWindowMs
+    for (const [key, position] of room.dedup) {
+      if (position.at > oldest) break
+      room.dedup.delete(key)
+    }
+  }
+
+  function append({ room: name, sender, id, content }: Append): Appended {
+    const room = roomOf(name)
+    forgetOld(room)
+    const key = JSON.stringify([sender, id])
+    const first = room.dedup.get(key)
+    if (first !== undefined) return { position: first, duplicate: true }
+    // Never back, so that a clock that was set back does not expire ids early.
+    const at = Math.max(now(), room.tail.at)
+    const entry = { offset: room.tail.offset + 1, at, prevAt: room.tail.at, content }
+    room.entries.push(entry)
+    if (room.entries.length > retention.logMax) room.entries.shift()
+    room.tail = { epoch: room.tail.epoch, offset: entry.offset, at }
+    room.dedup.set(key, room.tail)
+    for (const listener of listeners(name)) listener.stored(name, room.tail.epoch, entry)
+    return { position: room.tail, duplicate: false }
+  }
+
+  function continuity(room: StoredRoom, from: Claim): Continuity {
+    if (from.epoch !== room.tail.epoch) return 'foreign'
+    if (from.offset > room.tail.offset) return 'broken'
+    if (from.offset === 0) return room.entries.length === room.tail.offset ? 'whole' : 'trimmed'
+    const floor = room.tail.offset - room.entries.length
+    if (from.offset < floor) return 'trimmed'
+    const at =
+      from.offset === room.tail.offset
+        ? room.tail.at
+        : (room.entries[from.offset - floor - 1]?.at ?? room.entries[from.offset - floor]?.prevAt)
+    return from.at === undefined || from.at === at ? 'whole' : 'broken'
+  }
+
+  function read(name: string, query: Query): Page {
+    const room = roomOf(name)
+    const floor = room.tail.offset - room.entries.length
+    const newest = (limit: number) => (limit === 0 ? [] : bounded(room.entries.slice(-limit), true))
+    const page = (continuity: Continuity, entries: Entry[]) => ({
+      tail: room.tail,
+      continuity,
+      entries,
+    })
+    if (query.kind === 'last') return page('whole', newest(query.limit))
+    if (query.kind === 'before') {
+      const end = Math.max(0, query.offset - floor - 1)
+      const start = Math.max(0, end - query.limit)
+      return page('whole', bounded(room.entries.slice(start, end), true))
+    }
+    const found = continuity(room, query.from)
+    const after = found === 'whole' ? room.entries.slice(query.from.offset - floor) : []
+    const fitting = bounded(after.slice(0, query.limit), false)
+    if (query.kind === 'after') return page(found, fitting)
+    if (found === 'whole' && fitting.length === after.length) return page('whole', after)
+    return page(found === 'whole' ? 'trimmed' : found, newest(query.orLast))
+  }
+
+  const sweeper = setInterval(() => {
+    for (const [name, room] of store.rooms) {
+      forgetOld(room)
+      const inUse = [...store.logs].some((log) => log.subscribed.has(name))
+      if (!inUse && room.usedAt < now() - retention.logTtlMs) store.rooms.delete(name)
+    }
+  }, SWEEP_MS)
+  sweeper.unref()
+
+  return {
+    append: async (message) => append(message),
+    read: async (name, query) => read(name, query),
+    verify: async (positions) =>
+      positions.map(({ room, position }) => {
+        const { tail, continuity } = read(room, { kind: 'after', from: position, limit: 0 })
+        return { tail, continuity }
+      }),
+    async renew(name, epoch) {
+      const room = roomOf(name)
+      if (room.tail.epoch === epoch) {
+        room.tail = { ...room.tail, epoch: options.newEpoch() }
+        for (const listener of listeners(name)) listener.renewed(name, room.tail)
+      }
+      return room.tail
+    },
+    async subscribe(room) {
+      subscribed.add(room)
+    },
+    async unsubscribe(room) {
+      subscribed.delete(room)
+    },
+    listen(listener) {
+      self.listener = listener
+    },
+    stop() {
+      clearInterval(sweeper)
+      store.logs.delete(self)
+    },
+  }
+}
+
+/** As many entries as fit into a page, from the newest or from the oldest end; at least one. */
+function bounded(entries: Entry[], fromNewest: boolean): Entry[] {
+  let bytes = 0
+  const kept = (fromNewest ? entries.toReversed() : entries).filter((entry, index) => {
+    bytes += entry.content.length
+    return index === 0 || bytes <= PAGE_BYTES
+  })
+  return fromNewest ? kept.reverse() : kept
+}

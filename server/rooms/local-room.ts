@@ -1,0 +1,283 @@
+import type { Entry, MessageLog, Tail } from './message-log.ts'
+import { createReplica, type Replica, type ReplicaOptions } from './replica.ts'
+import type { RingBudget } from './ring.ts'
+
+/** One connection's end of a room; only its identity matters here. */
+export interface Member {
+  readonly id: string
+}
+
+/** Where a room's events go. Both calls queue and return; they keep the order they are made in. */
+export interface Outlet {
+  /** The same message to every member. */
+  message(room: string, members: ReadonlySet<Member>, epoch: string, entry: Entry): void
+  /** Tells members that their history no longer holds (D6). */
+  reset(room: string, members: ReadonlySet<Member>, position: Tail): void
+}
+
+export interface RoomObserver {
+  /** Entries that had been missed and were fetched from the log (D4). */
+  filled(room: string, entries: number): void
+  /** Members were told to forget their history (D6). */
+  reset(room: string, reason: 'trimmed' | 'broken' | 'foreign', members: number): void
+  /** A fetch failed; it is repeated after the next sign of life of the store. */
+  fillFailed(room: string, error: unknown): void
+}
+
+export interface LocalRoomOptions extends ReplicaOptions {
+  /** Entries per page of a fill. */
+  pageSize: number
+  /** How long the subscription outlives the last member. */
+  lingerMs: number
+}
+
+export interface LocalRoomDeps {
+  log: MessageLog
+  outlet: Outlet
+  observer: RoomObserver
+  options: LocalRoomOptions
+  budget: RingBudget
+  /** Nobody is here any more and the subscription is gone. */
+  closed(room: LocalRoom): void
+}
+
+/**
+ * This instance's part of one room: its subscription, its copy of the log's end, its members. It is
+ * subscribed while somebody holds it, and a little longer.
+ */
+export interface LocalRoom {
+  readonly name: string
+  readonly replica: Replica
+  readonly members: Set<Member>
+  /** Something was missed that could not be fetched yet. */
+  readonly behind: boolean
+  /** Open, so that the replica is valid. */
+  readonly live: boolean
+  /** When the last message came, for the order of checks; ms since process start. */
+  readonly activeAt: number
+  /** Keeps the room here until the returned function is called (once). */
+  hold(): () => void
+  /** Resolves when subscribed and at a known place; concurrent calls share the work. */
+  open(): Promise<void>
+  /** Brings members up to the log's tail; concurrent calls share a run that starts after the call. */
+  sync(): Promise<void>
+  stored(epoch: string, entry: Entry): void
+  /** The store says that a new epoch began. */
+  renewed(epoch: string): void
+  /** Stops timers; the subscription is left to the broker's end. */
+  stop(): void
+}
+
+type Phase =
+  | { name: 'absent' }
+  | { name: 'opening'; done: Promise<void> }
+  | { name: 'live' }
+  | { name: 'lingering'; timer: NodeJS.Timeout }
+  | { name: 'closing'; done: Promise<void> }
+
+interface Frame {
+  epoch: string
+  entry: Entry
+}
+
+export function createLocalRoom(name: string, deps: LocalRoomDeps): LocalRoom {
+  const { log, outlet, observer, options } = deps
+  const replica = createReplica(options, deps.budget)
+  const members = new Set<Member>()
+  let phase: Phase = { name: 'absent' }
+  let holders = 0
+  let behind = false
+  let activeAt = 0
+  /** Frames that came while the room could not take them, oldest first; bounded by dropping (D8). */
+  let waiting: Frame[] = []
+  let running: Promise<void> | undefined
+  let queued: Promise<void> | undefined
+
+  /** Delivers an entry that continues what members have; says whether it did or is known. */
+  function take(epoch: string, entry: Entry): boolean {
+    const verdict = replica.accept(epoch, entry)
+    if (verdict === 'next') {
+      activeAt = performance.now()
+      if (members.size > 0) outlet.message(name, members, epoch, entry)
+    }
+    return verdict === 'next' || verdict === 'known'
+  }
+
+  function wait(frame: Frame): void {
+    waiting.push(frame)
+    // The oldest go first: a page read later covers them, while nothing covers the newest.
+    if (waiting.length > options.ringCapacity) waiting.shift()
+  }
+
+  function takeWaiting(): void {
+    const frames = waiting
+    waiting = []
+    for (const { epoch, entry } of frames) {
+      if (!take(epoch, entry)) behind = true
+    }
+  }
+
+  function adopt(tail: Tail, reason: 'trimmed' | 'broken' | 'foreign'): void {
+    replica.adopt(tail)
+    observer.reset(name, reason, members.size)
+    if (members.size > 0) outlet.reset(name, members, tail) // D6
+  }
+
+  async function open(): Promise<void> {
+    try {
+      await log.subscribe(name)
+      const asked = options.ringCapacity
+      replica.seed(await log.read(name, { kind: 'last', limit: asked }), asked)
+    } catch (error) {
+      await log.unsubscribe(name).catch(() => undefined) // not confirmed, or not needed
+      ended()
+      throw error
+    }
+    phase = { name: 'live' }
+    takeWaiting()
+    if (behind) startSync()
+    if (holders === 0) linger()
+  }
+
+  /** Pages from our place to the tail until nothing is left that we know to be missing (D4). */
+  async function fill(): Promise<void> {
+    do {
+      behind = false
+      const from = replica.tail
+      const page = await log.read(name, { kind: 'after', from, limit: options.pageSize })
+      if (!isOpen()) return
+      if (page.continuity === 'whole') {
+        const before = replica.tail.offset
+        for (const entry of page.entries) take(page.tail.epoch, entry)
+        if (replica.tail.offset > before) observer.filled(name, replica.tail.offset - before)
+        takeWaiting()
+        if (page.tail.epoch === replica.tail.epoch && page.tail.offset > replica.tail.offset) {
+          behind = true
+        }
+      } else if (page.continuity === 'broken') {
+        adopt(await log.renew(name, from.epoch), 'broken')
+        takeWaiting()
+      } else if (replica.tail === from) {
+        adopt(page.tail, page.continuity)
+        takeWaiting()
+      } else {
+        behind = true // we moved while reading; this page says nothing about where we are now
+      }
+    } while (behind && isOpen())
+  }
+
+  async function runFill(): Promise<void> {
+    try {
+      await fill()
+    } catch (error) {
+      behind = true
+      observer.fillFailed(name, error)
+      throw error
+    } finally {
+      running = undefined
+    }
+  }
+
+  function sync(): Promise<void> {
+    if (running === undefined) {
+      running = runFill()
+      return running
+    }
+    // The run under way may have read before this call was made, so it proves nothing to the caller.
+    queued ??= running
+      .catch(() => undefined)
+      .then(() => {
+        queued = undefined
+        return sync()
+      })
+    return queued
+  }
+
+  function startSync(): void {
+    // A failure leaves `behind` set and is reported; the next check repeats it.
+    if (running === undefined) sync().catch(() => undefined)
+  }
+
+  function isOpen(): boolean {
+    return phase.name === 'live' || phase.name === 'lingering'
+  }
+
+  function ended(): void {
+    phase = { name: 'absent' }
+    waiting = []
+    behind = false
+    replica.clear()
+    if (holders === 0) deps.closed(room)
+  }
+
+  function unsubscribe(): void {
+    // A failure means that the connection is gone, and the subscription with it.
+    const done = log.unsubscribe(name).then(ended, ended)
+    phase = { name: 'closing', done }
+  }
+
+  function linger(): void {
+    const timer = setTimeout(unsubscribe, options.lingerMs)
+    timer.unref()
+    phase = { name: 'lingering', timer }
+  }
+
+  function release(): void {
+    holders -= 1
+    if (holders > 0) return
+    // Opening and closing look at the holders themselves when they end.
+    if (phase.name === 'live') linger()
+    else if (phase.name === 'absent') deps.closed(room)
+  }
+
+  const room: LocalRoom = {
+    name,
+    replica,
+    members,
+    get behind() {
+      return behind
+    },
+    get live() {
+      return isOpen()
+    },
+    get activeAt() {
+      return activeAt
+    },
+    hold() {
+      holders += 1
+      if (phase.name === 'lingering') {
+        clearTimeout(phase.timer)
+        phase = { name: 'live' }
+      }
+      return release
+    },
+    async open() {
+      if (phase.name === 'closing') await phase.done
+      if (isOpen()) return
+      if (phase.name !== 'opening') {
+        phase = { name: 'opening', done: open() }
+      }
+      await phase.done
+    },
+    sync,
+    stored(epoch, entry) {
+      if (!isOpen() || running !== undefined) {
+        if (isOpen() && take(epoch, entry)) return
+        if (phase.name === 'opening' || isOpen()) wait({ epoch, entry })
+        return
+      }
+      if (take(epoch, entry)) return
+      wait({ epoch, entry })
+      startSync()
+    },
+    renewed(epoch) {
+      if (phase.name === 'opening')
+        behind = true // the page being read may be older
+      else if (isOpen() && epoch !== replica.tail.epoch) sync().catch(() => undefined)
+    },
+    stop() {
+      if (phase.name === 'lingering') clearTimeout(phase.timer)
+    },
+  }
+  return room
+}

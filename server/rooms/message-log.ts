@@ -1,0 +1,122 @@
+/**
+ * The port through which rooms are stored. `broker/memory.ts` and `broker/redis/log.ts` implement
+ * it; `tests/contracts/message-log.ts` is the suite both pass, each with two instances over one store.
+ *
+ * Errors: every method rejects with a `GatewayError`. `UNAVAILABLE` means that nothing was changed,
+ * `OUTCOME_UNKNOWN` that it is not known (only from `append` and `renew`).
+ */
+
+/** A place in a room's log. `at` is the time of the entry there (ms, the store's clock); 0 at offset 0. */
+export interface Tail {
+  epoch: string
+  offset: number
+  at: number
+}
+
+/** A place as a client claims it; without `at` only its epoch can be verified. */
+export interface Claim {
+  epoch: string
+  offset: number
+  at?: number | undefined
+}
+
+/** A stored message. `content` is the JSON text of `{ id, from, body }`. */
+export interface Entry {
+  offset: number
+  at: number
+  /** `at` of the entry before, 0 for the first: the link by which continuity is verified. */
+  prevAt: number
+  content: string
+}
+
+export interface Append {
+  room: string
+  /** Scope of the message id: the authenticated user, else the session, else the connection (D2). */
+  sender: string
+  id: string
+  content: string
+}
+
+export interface Appended {
+  /** Where the message is; for a duplicate, where the first one is. */
+  position: Tail
+  duplicate: boolean
+}
+
+/**
+ * What to read. Replies are bounded: at most `limit` entries and about 1 MiB of content, whichever
+ * ends first, but never less than one entry where there is one and `limit` allows it.
+ */
+export type Query =
+  /** The newest entries. */
+  | { kind: 'last'; limit: number }
+  /** The newest entries below an offset. */
+  | { kind: 'before'; offset: number; limit: number }
+  /** The oldest entries above a place: a page of a fill. */
+  | { kind: 'after'; from: Claim; limit: number }
+  /** All entries above a place, or, if they cannot be had whole, the newest `orLast` ones. */
+  | { kind: 'resume'; from: Claim; limit: number; orLast: number }
+
+/**
+ * Whether the log continues a place:
+ * - `whole`: verified; nothing between the place and the tail is missing,
+ * - `trimmed`: the entries after it are gone, or too many for a resume,
+ * - `broken`: the room has another history at that offset, or ends before it (a rollback),
+ * - `foreign`: the room is in another epoch.
+ */
+export type Continuity = 'whole' | 'trimmed' | 'broken' | 'foreign'
+
+export interface Page {
+  /** The room's end at the moment of reading; `entries` are of the same moment. */
+  tail: Tail
+  continuity: Continuity
+  /** Ascending. */
+  entries: Entry[]
+}
+
+export interface RoomPosition {
+  room: string
+  position: Tail
+}
+
+export interface Verified {
+  tail: Tail
+  continuity: Continuity
+}
+
+/** What the store tells by itself about rooms that are subscribed to. */
+export interface LogListener {
+  /** A message was stored. Frames of a room come in log order but may be missing, late or repeated. */
+  stored(room: string, epoch: string, entry: Entry): void
+  /** The room began a new epoch at `tail`. */
+  renewed(room: string, tail: Tail): void
+  /** Subscriptions had been interrupted and hold again; what was published meanwhile is missing. */
+  restored(): void
+}
+
+export interface MessageLog {
+  /**
+   * Stores a message at the room's next offset and publishes it; or, within the dedup window, finds
+   * the one with the same (room, sender, id) and changes nothing. Atomic per room (D2, D3).
+   */
+  append(message: Append): Promise<Appended>
+
+  /** Reads entries and tail in one atomic step, from the primary. Begins the room's epoch if it has none. */
+  read(room: string, query: Query): Promise<Page>
+
+  /** Verifies many rooms' positions in as few round trips as possible, and keeps their logs from expiring. */
+  verify(positions: readonly RoomPosition[]): Promise<Verified[]>
+
+  /**
+   * Begins a new epoch if the room's is still `epoch` (compare and set), publishes that in sequence
+   * and returns the room's tail, whoever renewed it. The log and its offsets go on.
+   */
+  renew(room: string, epoch: string): Promise<Tail>
+
+  /** Resolves once the subscription is confirmed: what is stored from then on comes to the listener. */
+  subscribe(room: string): Promise<void>
+  unsubscribe(room: string): Promise<void>
+
+  /** Sets the one listener. Called once, before the first `subscribe`. */
+  listen(listener: LogListener): void
+}

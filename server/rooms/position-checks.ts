@@ -1,0 +1,106 @@
+import type { LocalRoom } from './local-room.ts'
+import type { MessageLog } from './message-log.ts'
+
+/**
+ * Verifies rooms' positions against the log, so that a last message that was lost is found although
+ * nothing follows it (D4): all rooms after every interruption, each one at an idle pace otherwise.
+ */
+export interface PositionChecks {
+  /** All rooms, after a short random delay; calls before it ends are one. */
+  soon(): void
+  /** All rooms now. */
+  now(): Promise<void>
+  stop(): void
+}
+
+/** Rooms per pipelined batch: large enough to amortise the round trip, small enough not to block Redis. */
+const BATCH = 500
+const TICK_MS = 1000
+/** Every room is verified once in about this many ticks; this also keeps its log from expiring. */
+const IDLE_TICKS = 60
+/** Instances that lost the same Redis do not come back in the same instant. */
+const JITTER_MS = 150
+/** A frame may still be under way on the other connection when the log already shows its entry. */
+const GRACE_MS = 150
+
+export function createPositionChecks(deps: {
+  log: MessageLog
+  rooms: () => Iterable<LocalRoom>
+}): PositionChecks {
+  const { log } = deps
+  let scheduled: NodeJS.Timeout | undefined
+  let stopped = false
+  let turn = 0
+
+  async function verify(rooms: LocalRoom[]): Promise<void> {
+    const sent = rooms.map((room) => ({ room: room.name, position: room.replica.tail }))
+    const results = await log.verify(sent)
+    const late: { room: LocalRoom; offset: number }[] = []
+    rooms.forEach((room, index) => {
+      const result = results[index]
+      if (result === undefined || !room.live) return
+      if (room.behind || result.continuity !== 'whole') sync(room)
+      else if (result.tail.offset > room.replica.tail.offset) {
+        late.push({ room, offset: result.tail.offset })
+      }
+    })
+    if (late.length === 0) return
+    setTimeout(() => {
+      for (const { room, offset } of late) {
+        if (room.live && room.replica.tail.offset < offset) sync(room)
+      }
+    }, GRACE_MS).unref()
+  }
+
+  function sync(room: LocalRoom): void {
+    // A failure leaves the room `behind`: the next tick tries again.
+    room.sync().catch(() => undefined)
+  }
+
+  /** Most recently active rooms first: that is where somebody waits. */
+  async function verifyInTurn(rooms: LocalRoom[]): Promise<void> {
+    rooms.sort((a, b) => b.activeAt - a.activeAt)
+    for (let start = 0; start < rooms.length && !stopped; start += BATCH) {
+      await verify(rooms.slice(start, start + BATCH))
+    }
+  }
+
+  function now(): Promise<void> {
+    return verifyInTurn([...deps.rooms()].filter((room) => room.live))
+  }
+
+  /** Rooms that are behind each tick; of the others a share, so that all have their turn in a minute. */
+  async function tick(): Promise<void> {
+    turn = (turn + 1) % IDLE_TICKS
+    const due: LocalRoom[] = []
+    let index = 0
+    for (const room of deps.rooms()) {
+      index += 1
+      if (room.live && (room.behind || index % IDLE_TICKS === turn)) due.push(room)
+    }
+    await verifyInTurn(due)
+  }
+
+  const ticker = setInterval(() => {
+    tick().catch(() => undefined) // the store's own monitoring reports that it is away
+  }, TICK_MS)
+  ticker.unref()
+
+  return {
+    soon() {
+      if (scheduled !== undefined || stopped) return
+      scheduled = setTimeout(() => {
+        scheduled = undefined
+        // Should it fail, the store is away again and the next restoration repeats it.
+        now().catch(() => undefined)
+      }, Math.random() * JITTER_MS)
+      scheduled.unref()
+    },
+    now,
+    stop() {
+      stopped = true
+      clearInterval(ticker)
+      clearTimeout(scheduled)
+    },
+  }
+}

@@ -1,0 +1,105 @@
+import type { Claim, Entry, Page, Tail } from './message-log.ts'
+import { createRing, type RingBudget } from './ring.ts'
+
+/**
+ * How a published entry relates to what this instance has:
+ * `next` was taken; `known` is behind us; `gap` lies beyond the next; `old`, `broken` and `foreign`
+ * do not fit what we have, which only the log can explain (D4, D6).
+ */
+export type Verdict = 'next' | 'known' | 'gap' | 'old' | 'broken' | 'foreign'
+
+/**
+ * An answer to a join from memory, or why there is none: `unsure` means the claim contradicts what
+ * this instance has, which may be out of date; `log` that the entries are only in the log.
+ */
+export type Answer = { recovered: boolean; entries: Entry[] } | 'unsure' | 'log'
+
+/** What this instance has of one room: the end of its log and the most recent entries. No I/O. */
+export interface Replica {
+  readonly tail: Tail
+  /** Takes the entry if it is the next one and continues ours link by link. */
+  accept(epoch: string, entry: Entry): Verdict
+  /** Starts over from the newest page of the log. */
+  seed(page: Page, asked: number): void
+  /** Starts over at a place with nothing before it known. */
+  adopt(tail: Tail): void
+  /**
+   * @param fresh the tail was verified with the log after the request arrived, so that a claim that
+   *   contradicts it is wrong.
+   */
+  answer(since: Claim | undefined, limit: number, fresh: boolean): Answer
+  /** Entries above an offset, if all of them are here. */
+  after(offset: number): Entry[] | undefined
+  /** Frees what the budget counts. */
+  clear(): void
+}
+
+export interface ReplicaOptions {
+  ringCapacity: number
+  /** Most entries a resume may bring; beyond it `recovered` is false. */
+  resumeMax: number
+}
+
+const NOWHERE: Tail = { epoch: '', offset: 0, at: 0 }
+
+export function createReplica(options: ReplicaOptions, budget: RingBudget): Replica {
+  const ring = createRing(options.ringCapacity, budget)
+  let tail = NOWHERE
+  /** The log holds nothing below the ring's floor. */
+  let nothingOlder = false
+
+  function newest(limit: number, recovered: boolean): Answer {
+    const all = ring.floor === 0 || nothingOlder || ring.size >= limit
+    return all ? { recovered, entries: ring.last(limit) } : 'log'
+  }
+
+  return {
+    get tail() {
+      return tail
+    },
+    accept(epoch, entry) {
+      if (epoch !== tail.epoch) return 'foreign'
+      if (entry.offset > tail.offset + 1) return 'gap'
+      if (entry.offset <= tail.offset) {
+        const at = entry.offset === tail.offset ? tail.at : ring.atOf(entry.offset)
+        if (at === undefined || entry.offset < ring.floor) return 'old'
+        return at === entry.at ? 'known' : 'broken'
+      }
+      if (entry.prevAt !== tail.at) return 'broken'
+      const floor = ring.floor
+      ring.push(entry)
+      if (ring.floor !== floor) nothingOlder = false
+      tail = { epoch, offset: entry.offset, at: entry.at }
+      return 'next'
+    },
+    seed(page, asked) {
+      tail = page.tail
+      ring.reset(page.tail.offset - page.entries.length)
+      for (const entry of page.entries) ring.push(entry)
+      nothingOlder = page.entries.length < asked && ring.size === page.entries.length
+    },
+    adopt(place) {
+      tail = place
+      nothingOlder = false
+      ring.reset(place.offset)
+    },
+    answer(since, limit, fresh) {
+      if (since === undefined) return newest(limit, true)
+      if (since.epoch !== tail.epoch || since.offset > tail.offset) {
+        return fresh ? newest(limit, false) : 'unsure'
+      }
+      if (tail.offset - since.offset > options.resumeMax) return newest(limit, false)
+      if (since.offset < ring.floor) return 'log'
+      const at = since.offset === tail.offset ? tail.at : ring.atOf(since.offset)
+      const verified = since.offset === 0 || since.at === undefined || since.at === at
+      if (verified) return { recovered: true, entries: ring.after(since.offset) }
+      return fresh ? newest(limit, false) : 'unsure'
+    },
+    after(offset) {
+      return offset < ring.floor ? undefined : ring.after(offset)
+    },
+    clear() {
+      ring.reset(tail.offset)
+    },
+  }
+}

@@ -1,0 +1,207 @@
+import { GatewayError } from '../errors.ts'
+import {
+  createLocalRoom,
+  type LocalRoom,
+  type LocalRoomOptions,
+  type Member,
+  type Outlet,
+  type RoomObserver,
+} from './local-room.ts'
+import type { Append, Appended, Claim, Entry, MessageLog, Page, Tail } from './message-log.ts'
+import { createPositionChecks } from './position-checks.ts'
+
+export interface JoinRequest {
+  room: string
+  since?: Claim | undefined
+  /** Entries to return where nothing is resumed. */
+  limit: number
+}
+
+/** What a join is answered with: everything above it follows live, nothing else does (D5). */
+export interface Admission {
+  position: Tail
+  recovered: boolean
+  entries: Entry[]
+}
+
+/** The rooms of one instance. All methods reject with `GatewayError` only. */
+export interface Rooms {
+  /**
+   * Admits a member. `admit` runs in the same synchronous step in which the member begins to receive:
+   * what it queues comes before every later message and after every earlier one (D5). It is not
+   * called, and nobody is admitted, if `stillThere()` is false by then.
+   */
+  join(
+    member: Member,
+    request: JoinRequest,
+    admit: (admission: Admission) => void,
+    stillThere: () => boolean,
+  ): Promise<void>
+  /** Idempotent, synchronous: no message follows. */
+  leave(member: Member, room: string): void
+  /** Leaves every room, as when a connection ends. */
+  leaveAll(member: Member): void
+  /** Whether the member is in the room. */
+  has(member: Member, room: string): boolean
+  /** How many rooms the member is in. */
+  countOf(member: Member): number
+  send(message: Append): Promise<Appended>
+  history(room: string, before: number | undefined, limit: number): Promise<Page>
+  /** Verifies every local room against the log now (D4); resolves when it is done. */
+  verifyAll(): Promise<void>
+  /** Rooms with an open subscription, and memberships in them. */
+  counts(): { rooms: number; members: number; behind: number }
+  stop(): void
+}
+
+export interface RoomsOptions extends LocalRoomOptions {
+  /** Bytes of recent messages that all rooms may hold together. */
+  ringBudgetBytes: number
+}
+
+export interface RoomsDeps {
+  log: MessageLog
+  outlet: Outlet
+  observer: RoomObserver
+  options: RoomsOptions
+}
+
+/** A join that meets a moving log is tried again; more often than this means something is wrong. */
+const JOIN_ATTEMPTS = 5
+
+export function createRooms(deps: RoomsDeps): Rooms {
+  const { log, options } = deps
+  const budget = { maxBytes: options.ringBudgetBytes, usedBytes: 0 }
+  const local = new Map<string, LocalRoom>()
+  /** Rooms of each member, with what ends its hold on them. */
+  const memberships = new Map<Member, Map<string, () => void>>()
+  const checks = createPositionChecks({ log, rooms: () => local.values() })
+
+  log.listen({
+    stored: (name, epoch, entry) => local.get(name)?.stored(epoch, entry),
+    renewed: (name, tail) => local.get(name)?.renewed(tail.epoch),
+    restored: () => checks.soon(),
+  })
+
+  function localRoom(name: string): LocalRoom {
+    let room = local.get(name)
+    if (room === undefined) {
+      room = createLocalRoom(name, { ...deps, budget, closed: () => local.delete(name) })
+      local.set(name, room)
+    }
+    return room
+  }
+
+  /** From memory where it can be; undefined where only the log knows. */
+  async function answerFromMemory(
+    room: LocalRoom,
+    request: JoinRequest,
+  ): Promise<Admission | undefined> {
+    let answer = room.replica.answer(request.since, request.limit, false)
+    if (answer === 'unsure') {
+      await room.sync()
+      answer = room.replica.answer(request.since, request.limit, true)
+    }
+    if (typeof answer === 'string') return undefined
+    return { position: room.replica.tail, ...answer }
+  }
+
+  /** Reads what memory lacks, and brings the room to where the page ends. Undefined: try again. */
+  async function answerFromLog(
+    room: LocalRoom,
+    { since, limit }: JoinRequest,
+  ): Promise<Admission | undefined> {
+    const page = await log.read(
+      room.name,
+      since === undefined
+        ? { kind: 'last', limit }
+        : { kind: 'resume', from: since, limit: options.resumeMax, orLast: limit },
+    )
+    const behind = () =>
+      page.tail.epoch !== room.replica.tail.epoch || page.tail.offset > room.replica.tail.offset
+    if (behind()) await room.sync()
+    if (behind()) return undefined
+    const later = room.replica.after(page.tail.offset)
+    if (later === undefined) return undefined
+    return {
+      position: room.replica.tail,
+      recovered: page.continuity === 'whole',
+      entries: [...page.entries, ...later],
+    }
+  }
+
+  function leave(member: Member, name: string): void {
+    const rooms = memberships.get(member)
+    const release = rooms?.get(name)
+    if (rooms === undefined || release === undefined) return
+    rooms.delete(name)
+    if (rooms.size === 0) memberships.delete(member)
+    local.get(name)?.members.delete(member)
+    release()
+  }
+
+  function enter(member: Member, room: LocalRoom): void {
+    const rooms = memberships.get(member) ?? new Map<string, () => void>()
+    if (rooms.has(room.name)) return
+    memberships.set(member, rooms)
+    room.members.add(member)
+    rooms.set(room.name, room.hold())
+  }
+
+  return {
+    async join(member, request, admit, stillThere) {
+      const room = localRoom(request.room)
+      const release = room.hold()
+      try {
+        await room.open()
+        for (let attempt = 0; attempt < JOIN_ATTEMPTS; attempt += 1) {
+          const admission =
+            (await answerFromMemory(room, request)) ?? (await answerFromLog(room, request))
+          if (!stillThere()) return
+          if (admission === undefined || admission.position !== room.replica.tail) continue
+          // D5: from here to the end of `enter` nothing else runs.
+          admit(admission)
+          enter(member, room)
+          return
+        }
+        throw new GatewayError('UNAVAILABLE', 'the room is moving too fast to join, try again')
+      } finally {
+        release()
+      }
+    },
+    leave,
+    leaveAll(member) {
+      for (const name of [...(memberships.get(member)?.keys() ?? [])]) leave(member, name)
+    },
+    has: (member, name) => memberships.get(member)?.has(name) ?? false,
+    countOf: (member) => memberships.get(member)?.size ?? 0,
+    send: (message) => log.append(message),
+    async history(name, before, limit) {
+      const room = local.get(name)
+      if (before === undefined && room?.live && !room.behind) {
+        const answer = room.replica.answer(undefined, limit, false)
+        if (typeof answer !== 'string') {
+          return { tail: room.replica.tail, continuity: 'whole', entries: answer.entries }
+        }
+      }
+      return log.read(
+        name,
+        before === undefined ? { kind: 'last', limit } : { kind: 'before', offset: before, limit },
+      )
+    },
+    verifyAll: () => checks.now(),
+    counts() {
+      let members = 0
+      let behind = 0
+      for (const room of local.values()) {
+        members += room.members.size
+        if (room.behind) behind += 1
+      }
+      return { rooms: local.size, members, behind }
+    },
+    stop() {
+      checks.stop()
+      for (const room of local.values()) room.stop()
+    },
+  }
+}
