@@ -1,22 +1,21 @@
-/** How one Redis role is reached. Credentials are already decided; nothing here is ever a URL. */
-export interface RedisTarget {
-  /** Variables the values came from, for messages: `WEBSOCKET_REDIS_URL`, `REDIS_PASSWORD_FILE`… */
-  source: { address: string; password: string | undefined }
-  host: string
-  port: number
-  database: number
-  username: string | undefined
-  password: string | undefined
-  tls: RedisTls | undefined
-}
+import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import {
+  ConfigError,
+  type ConfigWarning,
+  createOptionReader,
+  type Environment,
+  type OptionReader,
+  type ReadFile,
+} from './option-reader.ts'
+import { findTypos } from './option-typos.ts'
+import { type OptionName, optionNames, options } from './options.ts'
+import { type RedisTarget, readRedisRoles } from './redis-roles.ts'
 
-export interface RedisTls {
-  ca: string | undefined
-  cert: string | undefined
-  key: string | undefined
-  /** SNI and certificate name; the host where undefined. */
-  serverName: string | undefined
-}
+export type { ConfigProblem, ConfigWarning } from './option-reader.ts'
+export { ConfigError } from './option-reader.ts'
+export type { RedisSource, RedisTarget, RedisTls } from './redis-roles.ts'
 
 export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent'
 
@@ -48,4 +47,71 @@ export interface Config {
   /** Readiness follows the rooms' Redis after the start. */
   readyFollowsRedis: boolean
   shutdownTimeoutMs: number
+}
+
+/**
+ * Reads the environment by the option table, and the files it names. An empty value counts as unset.
+ *
+ * @throws ConfigError with every problem at once; neither it nor a warning holds any value.
+ */
+export function readConfig(
+  env: Environment,
+  readFile: ReadFile = (path) => readFileSync(path),
+): { config: Config; warnings: readonly ConfigWarning[] } {
+  const reader = createOptionReader(env, readFile)
+  const roles = readRedisRoles(reader)
+  const home = reader.value('WEBSOCKET_MANAGER')
+  const config: Config = {
+    host: reader.value('HOST'),
+    port: reader.value('PORT'),
+    instanceId: reader.value('INSTANCE_ID') ?? newInstanceId(),
+    socketPath: reader.value('SOCKET_PATH'),
+    rooms: home === 'memory' ? undefined : roles.rooms,
+    cache: roles.cache,
+    redisKeyPrefix: reader.value('REDIS_KEY_PREFIX'),
+    websocket: reader.value('ENABLE_WEBSOCKET_SUPPORT'),
+    pingIntervalMs: reader.value('WEBSOCKET_SERVER_PING_INTERVAL'),
+    pingTimeoutMs: reader.value('WEBSOCKET_SERVER_PING_TIMEOUT'),
+    corsOrigins: reader.value('CORS_ALLOW_ORIGIN') ?? [],
+    roomLogMax: reader.value('ROOM_LOG_MAX'),
+    roomLogTtlMs: reader.value('ROOM_LOG_TTL'),
+    dedupWindowMs: reader.value('DEDUP_WINDOW'),
+    resumeMax: reader.value('RESUME_MAX'),
+    maxBodyBytes: reader.value('MAX_BODY_BYTES'),
+    authMode: reader.value('AUTH_MODE'),
+    logLevel: reader.value('LOG_LEVEL'),
+    readyFollowsRedis: reader.value('READY_FOLLOWS_REDIS'),
+    shutdownTimeoutMs: reader.value('SHUTDOWN_TIMEOUT'),
+  }
+  if (home === 'redis' && !reader.isSet('REDIS_URL') && !reader.isSet('WEBSOCKET_REDIS_URL')) {
+    reader.problem('WEBSOCKET_MANAGER', 'is redis: it needs WEBSOCKET_REDIS_URL or REDIS_URL')
+  }
+  // A repeat must find the entry it repeats (D2).
+  if (config.dedupWindowMs > config.roomLogTtlMs) {
+    reader.problem('DEDUP_WINDOW', 'must not be longer than ROOM_LOG_TTL')
+  }
+  refuseUnsupported(env, reader)
+  for (const { variable, meant } of findTypos(env)) {
+    reader.warn(variable, `is not an option; did you mean ${meant}?`)
+  }
+  if (reader.problems.length > 0) throw new ConfigError(reader.problems)
+  return { config, warnings: reader.warnings }
+}
+
+/** Known names that would be ignored otherwise: whoever set them relies on them. */
+function refuseUnsupported(env: Environment, reader: OptionReader): void {
+  const off = (name: OptionName) => /^(false|no|off|0)$/i.test(env[name]?.trim() ?? '')
+  for (const name of optionNames.filter((name) => options[name].group === 'Not yet')) {
+    if (reader.isSet(name) && !off(name)) {
+      reader.problem(name, 'is not supported by this version yet: unset it')
+    }
+  }
+}
+
+function newInstanceId(): string {
+  const host =
+    hostname()
+      .replace(/[^\w.-]/g, '')
+      .slice(0, 48) || 'roomwire'
+  return `${host}-${randomBytes(3).toString('hex')}`
 }

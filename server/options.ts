@@ -1,0 +1,219 @@
+import {
+  boolean,
+  duration,
+  integer,
+  literal,
+  matching,
+  type OptionType,
+  oneOf,
+  origins,
+  size,
+  socketPath,
+  text,
+} from './option-types.ts'
+
+/** One environment variable. `docs/CONFIGURATION.md` and `--help` are generated from these. */
+export interface Option<T> {
+  group: string
+  type: OptionType<T>
+  /** As an operator would write it; undefined where unset is a value of its own. */
+  default: string | undefined
+  description: string
+  /** Its value never leaves the process. */
+  secret: boolean
+}
+
+type Described<T> = Pick<Option<T>, 'type' | 'description'> & { default?: string; secret?: true }
+type Value<D> = D extends { type: OptionType<infer T>; default: string }
+  ? T
+  : D extends { type: OptionType<infer T> }
+    ? T | undefined
+    : never
+type Options<G> = { [Name in keyof G]: Option<Value<G[Name]>> }
+
+function group<const G extends Record<string, Described<unknown>>>(name: string, described: G) {
+  const options = Object.entries(described).map(([variable, option]) => [
+    variable,
+    { default: undefined, secret: false, ...option, group: name },
+  ])
+  return Object.fromEntries(options) as Options<G>
+}
+
+const path = text('the path of a readable file')
+
+/** The options of one Redis role; `WEBSOCKET_REDIS` has the same ones as `REDIS`. */
+function redisRole<P extends 'REDIS' | 'WEBSOCKET_REDIS'>(prefix: P, role: string) {
+  const described = {
+    URL: {
+      type: text('redis://[user:password@]host[:port][/database], or rediss:// for TLS'),
+      description: role,
+      secret: true,
+    },
+    USERNAME: {
+      type: literal('a user name'),
+      description: `ACL user for ${prefix}_URL; taken as it is, before the one in the URL.`,
+    },
+    PASSWORD: {
+      type: literal('a password'),
+      description: `Password for ${prefix}_URL; taken as it is, before the one in the URL.`,
+      secret: true,
+    },
+    PASSWORD_FILE: {
+      type: path,
+      description: `File that holds only the password for ${prefix}_URL (one trailing newline is removed); comes before ${prefix}_PASSWORD.`,
+    },
+    TLS_CA_FILE: {
+      type: path,
+      description: `PEM certificates that ${prefix}_URL's server certificate is checked against, in place of the system's.`,
+    },
+    TLS_CERT_FILE: {
+      type: path,
+      description: `PEM client certificate for ${prefix}_URL; needs ${prefix}_TLS_KEY_FILE.`,
+    },
+    TLS_KEY_FILE: {
+      type: path,
+      description: 'PEM private key of that certificate, without a passphrase.',
+    },
+    TLS_SERVER_NAME: {
+      type: matching(/^[A-Za-z0-9._-]{1,253}$/, 'a host name'),
+      description: `Name that ${prefix}_URL's server certificate must carry, where it is not the host's.`,
+    },
+  } as const satisfies Record<string, Described<unknown>>
+  type Role = { [Name in keyof typeof described as `${P}_${Name}`]: (typeof described)[Name] }
+  const entries = Object.entries(described).map(([name, option]) => [`${prefix}_${name}`, option])
+  return Object.fromEntries(entries) as Role
+}
+
+const later = { type: text('unset'), description: 'Not supported by this version yet.' }
+
+export const options = {
+  ...group('Server', {
+    PORT: {
+      type: integer(0, 65_535),
+      default: '8080',
+      description: 'TCP port of HTTP and Socket.IO; 0 lets the system choose.',
+    },
+    HOST: {
+      type: matching(/^[A-Za-z0-9._:%-]{1,253}$/, 'an IP address or host name'),
+      default: '0.0.0.0',
+      description: 'Address to listen on; :: for IPv6 and IPv4.',
+    },
+    INSTANCE_ID: {
+      type: matching(/^[\w.:-]{1,64}$/, '1 to 64 letters, digits and . _ : -'),
+      description:
+        'Name of this instance, different from every other one. Unset: host name and a random part.',
+    },
+    SHUTDOWN_TIMEOUT: {
+      type: duration('100ms', '1h'),
+      default: '30s',
+      description: 'After a signal to stop, the process exits at the latest after this time.',
+    },
+    READY_FOLLOWS_REDIS: {
+      type: boolean,
+      default: 'false',
+      description:
+        'Whether /health/ready turns false while the Redis of the rooms is away. It waits for it at the start in any case.',
+    },
+    LOG_LEVEL: {
+      type: oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'),
+      default: 'info',
+      description: 'Least severity of the log lines that are written.',
+    },
+  }),
+  ...group('Clients', {
+    SOCKET_PATH: {
+      type: socketPath,
+      default: '/socket.io/',
+      description: 'Path of the Socket.IO endpoint.',
+    },
+    ENABLE_WEBSOCKET_SUPPORT: {
+      type: boolean,
+      default: 'true',
+      description: 'true: WebSocket, with polling as fall-back. false: polling only.',
+    },
+    WEBSOCKET_SERVER_PING_INTERVAL: {
+      type: duration('100ms', '10m'),
+      default: '25',
+      description: 'Time between two pings to a client.',
+    },
+    WEBSOCKET_SERVER_PING_TIMEOUT: {
+      type: duration('100ms', '10m'),
+      default: '20',
+      description: 'A client that has not answered a ping for this long is disconnected.',
+    },
+    CORS_ALLOW_ORIGIN: {
+      type: origins,
+      description:
+        'Origins whose pages may connect, separated by ";"; * allows all. Unset: only pages of the same origin.',
+    },
+    MAX_BODY_BYTES: {
+      type: size('1', '1MiB'),
+      default: '64KiB',
+      description: 'Longest body of a message, as JSON in UTF-8.',
+    },
+    AUTH_MODE: {
+      type: { ...oneOf('none'), expects: 'none (this version has no other mode yet)' },
+      default: 'none',
+      description: 'Who clients are. none: anyone may connect.',
+    },
+  }),
+  ...group('Rooms', {
+    WEBSOCKET_MANAGER: {
+      type: oneOf('redis', 'memory'),
+      description:
+        'Where rooms live. Unset: in Redis if a URL is set, else in memory. memory: in memory in any case, for a single instance.',
+    },
+    ROOM_LOG_MAX: {
+      type: integer(1, 10_000_000),
+      default: '10000',
+      description: 'Messages that are kept of each room, about.',
+    },
+    ROOM_LOG_TTL: {
+      type: duration('1s', '3650d'),
+      default: '7d',
+      description: 'A room that was not used for this long is forgotten.',
+    },
+    DEDUP_WINDOW: {
+      type: duration('1s', '3650d'),
+      default: '10m',
+      description:
+        'For this long a message sent again with the same id is stored once. At most ROOM_LOG_TTL.',
+    },
+    RESUME_MAX: {
+      type: integer(1, 10_000),
+      default: '1000',
+      description: 'Messages that a returning client is sent at most before it has to start anew.',
+    },
+  }),
+  ...group('Redis', {
+    ...redisRole(
+      'REDIS',
+      'Redis of the cache, which may evict; also of the rooms where WEBSOCKET_REDIS_URL is unset.',
+    ),
+    ...redisRole(
+      'WEBSOCKET_REDIS',
+      'Redis of the rooms, which must not evict (maxmemory-policy noeviction); also of the cache where REDIS_URL is unset.',
+    ),
+    REDIS_KEY_PREFIX: {
+      type: matching(/^[\w.:-]{1,64}$/, '1 to 64 letters, digits and . _ : -'),
+      default: 'roomwire',
+      description:
+        'Begins every key and channel; deployments that share a Redis need different ones.',
+    },
+  }),
+  ...group('Not yet', {
+    REDIS_CLUSTER: later,
+    REDIS_SENTINEL_HOSTS: later,
+    REDIS_SENTINEL_PORT: later,
+    WEBSOCKET_REDIS_CLUSTER: later,
+    WEBSOCKET_REDIS_SENTINEL_HOSTS: later,
+    WEBSOCKET_REDIS_SENTINEL_PORT: later,
+    WEBSOCKET_SENTINEL_HOSTS: later,
+    WEBSOCKET_SENTINEL_PORT: later,
+  }),
+}
+
+export type OptionName = keyof typeof options
+export type OptionValue<Name extends OptionName> =
+  (typeof options)[Name] extends Option<infer T> ? T : never
+export const optionNames = Object.keys(options) as OptionName[]

@@ -1,0 +1,162 @@
+import { X509Certificate } from 'node:crypto'
+import { createSecureContext } from 'node:tls'
+import { decideCredentials, passwordFromFile } from './broker/redis/credentials.ts'
+import { parseRedisUrl } from './broker/redis/url.ts'
+import type { OptionReader } from './option-reader.ts'
+
+/** How one Redis role is reached. Credentials are already decided; nothing here is ever a URL. */
+export interface RedisTarget {
+  source: RedisSource
+  host: string
+  port: number
+  database: number
+  username: string | undefined
+  password: string | undefined
+  tls: RedisTls | undefined
+}
+
+/** Variables the values came from, for messages: `WEBSOCKET_REDIS_URL`, `REDIS_PASSWORD_FILE`… */
+export interface RedisSource {
+  address: string
+  password: string | undefined
+  /** The URL's percent-sequences were decoded: what `refusedPasswordHint` tells. */
+  passwordDecoded?: boolean
+  /** `username` may be a password whose `:` was forgotten: it must not be shown. */
+  usernameMayBePassword?: boolean
+}
+
+export interface RedisTls {
+  ca: string | undefined
+  cert: string | undefined
+  key: string | undefined
+  /** SNI and certificate name; the host where undefined. */
+  serverName: string | undefined
+}
+
+type Prefix = 'REDIS' | 'WEBSOCKET_REDIS'
+
+const TLS = ['TLS_CA_FILE', 'TLS_CERT_FILE', 'TLS_KEY_FILE', 'TLS_SERVER_NAME'] as const
+const PASSWORDS = ['PASSWORD', 'PASSWORD_FILE'] as const
+
+/**
+ * Both roles. One whose URL is unset is the other's target as a whole, the same object; credentials
+ * never travel to a host they were not given for.
+ */
+export function readRedisRoles(reader: OptionReader): {
+  rooms: RedisTarget | undefined
+  cache: RedisTarget | undefined
+} {
+  const own = (prefix: Prefix, other: Prefix): RedisTarget | undefined => {
+    if (reader.isSet(`${prefix}_URL`)) return readTarget(prefix, other, reader)
+    for (const name of ['USERNAME', ...PASSWORDS, ...TLS] as const) {
+      if (!reader.isSet(`${prefix}_${name}`)) continue
+      const instead = reader.isSet(`${other}_URL`)
+        ? `; ${other}_URL is used with its own credentials (${other}_${name})`
+        : ''
+      reader.warn(`${prefix}_${name}`, `has no effect while ${prefix}_URL is unset${instead}`)
+    }
+    return undefined
+  }
+  const cache = own('REDIS', 'WEBSOCKET_REDIS')
+  const rooms = own('WEBSOCKET_REDIS', 'REDIS')
+  return { rooms: rooms ?? cache, cache: cache ?? rooms }
+}
+
+function readTarget(prefix: Prefix, other: Prefix, reader: OptionReader): RedisTarget | undefined {
+  const address = `${prefix}_URL` as const
+  const parsed = parseRedisUrl(reader.value(address) ?? '')
+  const credentials = decideCredentials({
+    prefix,
+    username: reader.value(`${prefix}_USERNAME`),
+    password: reader.value(`${prefix}_PASSWORD`),
+    passwordFile: readPassword(`${prefix}_PASSWORD_FILE`, reader),
+    userinfo: parsed.ok ? parsed.url.userinfo : undefined,
+  })
+  if (!parsed.ok) {
+    reader.problem(address, parsed.problem)
+    return undefined
+  }
+  for (const { variable, message, level } of credentials.notes) {
+    reader.warn(variable, message, level)
+  }
+  const { url } = parsed
+  if (url.ignoredParameters.length > 0) {
+    reader.warn(
+      address,
+      `has query parameters, which are ignored: ${url.ignoredParameters.join(', ')}`,
+    )
+  }
+  if (credentials.password === undefined && credentials.username === undefined) {
+    const theirs = PASSWORDS.map((name) => `${other}_${name}` as const).find(reader.isSet)
+    if (theirs) {
+      const message = `has no password; ${theirs} is not used for it (set ${prefix}_PASSWORD_FILE if it needs one)`
+      reader.warn(address, message, 'info')
+    }
+  }
+  const { username, password, passwordSource, passwordDecoded, usernameMayBePassword } = credentials
+  return {
+    source: { address, password: passwordSource, passwordDecoded, usernameMayBePassword },
+    host: url.host,
+    port: url.port,
+    database: url.database,
+    username,
+    password,
+    tls: readTls(prefix, url.tls, reader),
+  }
+}
+
+function readPassword(name: `${Prefix}_PASSWORD_FILE`, reader: OptionReader): string | undefined {
+  const content = reader.file(name)
+  if (content === undefined) return undefined
+  const password = passwordFromFile(content)
+  if (password === undefined)
+    reader.problem(name, 'must name a file that holds a password in UTF-8')
+  return password
+}
+
+function readTls(prefix: Prefix, enabled: boolean, reader: OptionReader): RedisTls | undefined {
+  if (!enabled) {
+    // Whoever sets these expects encryption; the password must not go out in the clear instead.
+    for (const name of TLS) {
+      if (!reader.isSet(`${prefix}_${name}`)) continue
+      reader.problem(`${prefix}_${name}`, `needs a ${prefix}_URL that begins with rediss://`)
+    }
+    return undefined
+  }
+  const pem = (name: 'CA' | 'CERT' | 'KEY'): string | undefined => {
+    const content = reader.file(`${prefix}_TLS_${name}_FILE`)
+    return content && new TextDecoder().decode(content)
+  }
+  const tls = {
+    ca: pem('CA'),
+    cert: pem('CERT'),
+    key: pem('KEY'),
+    serverName: reader.value(`${prefix}_TLS_SERVER_NAME`),
+  }
+  const cert = `${prefix}_TLS_CERT_FILE` as const
+  const key = `${prefix}_TLS_KEY_FILE` as const
+  // `createSecureContext` accepts any text as `ca`, and then trusts nobody.
+  if (tls.ca !== undefined && fails(() => new X509Certificate(tls.ca ?? ''))) {
+    reader.problem(`${prefix}_TLS_CA_FILE`, 'must name a file of PEM certificates')
+  }
+  if (reader.isSet(cert) !== reader.isSet(key)) {
+    const [set, missing] = reader.isSet(cert) ? [cert, key] : [key, cert]
+    reader.problem(missing, `must be set together with ${set}`)
+  } else if (
+    tls.cert !== undefined &&
+    tls.key !== undefined &&
+    fails(() => createSecureContext({ cert: tls.cert, key: tls.key }))
+  ) {
+    reader.problem(cert, `must be a PEM certificate that belongs to the PEM key of ${key}`)
+  }
+  return tls
+}
+
+function fails(attempt: () => unknown): boolean {
+  try {
+    attempt()
+    return false
+  } catch {
+    return true
+  }
+}
