@@ -59,7 +59,8 @@ export function createOptionReader(env: Environment, readFile: ReadFile): Option
       const given = text(name)
       const parsed = given === undefined ? undefined : option.type.parse(given)
       if (given !== undefined && parsed === undefined) {
-        reader.problem(name, `must be ${option.type.expects}`)
+        const { expects, writtenAs } = option.type
+        reader.problem(name, `must be ${expects}${writtenAs ? ` (${writtenAs})` : ''}`)
       }
       if (parsed !== undefined) return parsed
       return (

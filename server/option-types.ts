@@ -2,6 +2,8 @@
 export interface OptionType<T> {
   /** Completes "must be …", in messages and in the documentation. */
   expects: string
+  /** How to write it; follows in messages. The documentation says it once for all. */
+  writtenAs?: string
   /** Undefined where the text is not what was expected. The text is trimmed unless `literal`. */
   parse(text: string): T | undefined
   /** Taken as it stands, white space included: secrets and user names. */
@@ -50,7 +52,8 @@ export function duration(min: string, max: string): OptionType<number> {
   const minMs = parseDuration(min) ?? 0
   const maxMs = parseDuration(max) ?? 0
   return {
-    expects: `a duration from ${min} to ${max}: seconds, or a number with ms, s, m, h or d`,
+    expects: `a duration from ${min} to ${max}`,
+    writtenAs: 'seconds, or a number with ms, s, m, h or d',
     parse: (text) => within(parseDuration(text), minMs, maxMs),
   }
 }
@@ -60,13 +63,15 @@ export function size(min: string, max: string): OptionType<number> {
   const minBytes = parseSize(min) ?? 0
   const maxBytes = parseSize(max) ?? 0
   return {
-    expects: `a size from ${min} to ${max}: bytes, or a number with kB, MB, KiB or MiB`,
+    expects: `a size from ${min} to ${max}`,
+    writtenAs: 'bytes, or a number with kB, MB, KiB or MiB',
     parse: (text) => within(parseSize(text), minBytes, maxBytes),
   }
 }
 
 export const boolean: OptionType<boolean> = {
-  expects: 'true or false (also yes, no, on, off, 1, 0)',
+  expects: 'true or false',
+  writtenAs: 'or yes, no, on, off, 1, 0',
   parse: (text) =>
     Object.hasOwn(SWITCH, text.toLowerCase()) ? SWITCH[text.toLowerCase()] : undefined,
 }

@@ -152,7 +152,7 @@ export const options = {
       description: 'Longest body of a message, as JSON in UTF-8.',
     },
     AUTH_MODE: {
-      type: { ...oneOf('none'), expects: 'none (this version has no other mode yet)' },
+      type: { ...oneOf('none'), expects: 'none', writtenAs: 'this version has no other mode yet' },
       default: 'none',
       description: 'Who clients are. none: anyone may connect.',
     },
@@ -217,3 +217,15 @@ export type OptionName = keyof typeof options
 export type OptionValue<Name extends OptionName> =
   (typeof options)[Name] extends Option<infer T> ? T : never
 export const optionNames = Object.keys(options) as OptionName[]
+
+/** The table by group, in the order it is shown. */
+export function optionGroups(): {
+  group: string
+  rows: [name: string, option: Option<unknown>][]
+}[] {
+  const entries = Object.entries<Option<unknown>>(options)
+  return [...new Set(entries.map(([, option]) => option.group))].map((group) => ({
+    group,
+    rows: entries.filter(([, option]) => option.group === group),
+  }))
+}

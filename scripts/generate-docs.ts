@@ -1,0 +1,26 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { configurationPage, exampleEnvironment } from './option-pages.ts'
+
+/** Writes what is generated from the option table; with `--check`, fails where it differs. */
+const pages = {
+  'docs/CONFIGURATION.md': configurationPage(),
+  'env/roomwire.env.example': exampleEnvironment(),
+}
+
+const check = process.argv.includes('--check')
+for (const [path, text] of Object.entries(pages)) {
+  const file = new URL(`../${path}`, import.meta.url)
+  if (!check) writeFileSync(file, text)
+  else if (current(file) !== text) {
+    console.error(`${path} differs from the option table: run npm run docs`)
+    process.exitCode = 1
+  }
+}
+
+function current(file: URL): string | undefined {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,146 @@
+import { createRequire } from 'node:module'
+import { parseArgs } from 'node:util'
+import { type Config, ConfigError, type RedisTarget, readConfig } from './config.ts'
+import type { Environment } from './option-reader.ts'
+import { optionGroups } from './options.ts'
+
+/** `EX_USAGE` and `EX_CONFIG` in the spirit of sysexits.h; 2 is what shells use for the former. */
+export const EXIT_USAGE = 2
+export const EXIT_CONFIG = 78
+
+export interface CliIo {
+  env: Environment
+  stdout: Output
+  stderr: Output
+}
+
+interface Output {
+  write(text: string): unknown
+}
+
+interface Command {
+  description: string
+  run(io: CliIo): number | 'start' | Promise<number | 'start'>
+}
+
+const commands: Readonly<Record<string, Command>> = {
+  start: {
+    description: 'Runs the gateway (the default).',
+    run: () => 'start',
+  },
+  config: {
+    description: 'Prints the configuration as it would be used, without secrets.',
+    run: printConfig,
+  },
+}
+
+/**
+ * Runs one command line. Resolves to an exit code, or to 'start' where the process is to become a
+ * gateway. Arguments are never repeated in messages: one may be a secret in the wrong place.
+ */
+export async function runCli(argv: readonly string[], io: CliIo): Promise<number | 'start'> {
+  let parsed: { values: { help?: boolean; version?: boolean }; positionals: string[] }
+  try {
+    parsed = parseArgs({
+      args: [...argv],
+      allowPositionals: true,
+      options: {
+        help: { type: 'boolean', short: 'h' },
+        version: { type: 'boolean', short: 'v' },
+      },
+    })
+  } catch {
+    return refuse('unknown option', io)
+  }
+  const { values, positionals } = parsed
+  const [name = 'start', ...rest] = positionals
+  if (values.version) return print(`${version()}\n`, io)
+  if (values.help || name === 'help') return print(helpText(), io)
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined
+  if (command === undefined) return refuse('unknown command', io)
+  if (rest.length > 0) return refuse(`${name} takes no arguments`, io)
+  return command.run(io)
+}
+
+/** Usage and the option table, as `--help` prints them. */
+export function helpText(): string {
+  const lines = ['Usage: roomwire [command]', '', 'Commands']
+  for (const [name, { description }] of Object.entries(commands)) {
+    lines.push(`  ${name.padEnd(10)}${description}`)
+  }
+  lines.push('', 'Flags', '  -h, --help     Prints this.', '  -v, --version  Prints the version.')
+  lines.push('', 'Configuration comes from the environment:')
+  for (const { group, rows } of optionGroups()) {
+    lines.push('', group)
+    for (const [name, option] of rows) {
+      const fallback = option.default === undefined ? '' : ` [${option.default}]`
+      lines.push(`  ${name}: ${option.type.expects}${fallback}`)
+      lines.push(`      ${option.description}`)
+    }
+  }
+  return `${lines.join('\n')}\n`
+}
+
+function printConfig(io: CliIo): number {
+  try {
+    const { config, warnings } = readConfig(io.env)
+    for (const { variable, message, level } of warnings) {
+      io.stderr.write(`${level}: ${variable} ${message}\n`)
+    }
+    return print(`${JSON.stringify(withoutSecrets(config), undefined, 2)}\n`, io)
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    io.stderr.write(`${configErrorText(error)}\n`)
+    return EXIT_CONFIG
+  }
+}
+
+/** One line for each problem. */
+export function configErrorText(error: ConfigError): string {
+  return error.problems.map(({ variable, message }) => `error: ${variable} ${message}`).join('\n')
+}
+
+/** Fit for printing. What is absent is null, so that it shows. */
+function withoutSecrets(config: Config): unknown {
+  return { ...config, rooms: shownTarget(config.rooms), cache: shownTarget(config.cache) }
+}
+
+function shownTarget(target: RedisTarget | undefined): unknown {
+  if (target === undefined) return 'memory'
+  const { source, host, port, database, username, password, tls } = target
+  return {
+    from: source.address,
+    host,
+    port,
+    database,
+    username: source.usernameMayBePassword ? '[redacted]' : (username ?? null),
+    password: password === undefined ? null : `[redacted, from ${source.password}]`,
+    tls: tls === undefined ? null : shownTls(tls),
+  }
+}
+
+function shownTls(tls: NonNullable<RedisTarget['tls']>): unknown {
+  const given = (pem: string | undefined) => (pem === undefined ? null : '[given]')
+  return {
+    ca: given(tls.ca),
+    cert: given(tls.cert),
+    key: given(tls.key),
+    serverName: tls.serverName ?? null,
+  }
+}
+
+function print(text: string, io: CliIo): number {
+  io.stdout.write(text)
+  return 0
+}
+
+function refuse(reason: string, io: CliIo): number {
+  const names = Object.keys(commands).join(', ')
+  io.stderr.write(`roomwire: ${reason}; the commands are ${names} (see roomwire --help)\n`)
+  return EXIT_USAGE
+}
+
+/** Of the package itself, wherever this file was built to. */
+function version(): string {
+  return createRequire(import.meta.url)('roomwire/package.json').version
+}
