@@ -11,9 +11,6 @@ export const MAX_ID_LENGTH = 128
 export const DEFAULT_HISTORY = 50
 /** Largest `limit` of `room:join` and `room:history`. */
 export const MAX_HISTORY = 1000
-/** Most bytes of message content that one reply carries; older messages are left out. */
-export const MAX_REPLY_BYTES = 1024 * 1024
-
 /**
  * A place in a room's log: everything up to and including `offset` is behind it. `at` is the time of
  * the entry at `offset` (ms since 1970, by Redis' clock) and makes the position verifiable after a

@@ -1,14 +1,15 @@
-import type {
-  Append,
-  Appended,
-  Claim,
-  Continuity,
-  Entry,
-  LogListener,
-  MessageLog,
-  Page,
-  Query,
-  Tail,
+import {
+  type Append,
+  type Appended,
+  type Claim,
+  type Continuity,
+  type Entry,
+  type LogListener,
+  type MessageLog,
+  PAGE_BYTES,
+  type Page,
+  type Query,
+  type Tail,
 } from '../rooms/message-log.ts'
 
 /** What `append` keeps and for how long; times in ms. */
@@ -34,8 +35,6 @@ interface StoredRoom {
   usedAt: number
 }
 
-/** Most content that one page carries, in UTF-16 code units (about bytes). */
-const PAGE_BYTES = 1024 * 1024
 const SWEEP_MS = 30_000
 
 export function createMemoryStore(): MemoryStore {

@@ -43,9 +43,12 @@ export interface Appended {
   duplicate: boolean
 }
 
+/** Most content that one page carries, in bytes (or UTF-16 code units, where that is what one has). */
+export const PAGE_BYTES = 1024 * 1024
+
 /**
- * What to read. Replies are bounded: at most `limit` entries and about 1 MiB of content, whichever
- * ends first, but never less than one entry where there is one and `limit` allows it.
+ * What to read. Replies are bounded by `limit` and `PAGE_BYTES`, whichever ends first, but hold at
+ * least one entry where there is one and `limit` allows it.
  */
 export type Query =
   /** The newest entries. */

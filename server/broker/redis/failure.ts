@@ -1,0 +1,123 @@
+/** Why something between us and Redis failed, in the words operators search for. */
+export type FailureKind =
+  | 'parse'
+  | 'dns'
+  | 'refused'
+  | 'unreachable'
+  | 'tls'
+  | 'noauth'
+  | 'wrongpass'
+  | 'noperm'
+  | 'timeout'
+  | 'loading'
+  | 'readonly'
+  | 'oom'
+  | 'maxclients'
+  | 'closed'
+  /** Redis lost a script; the caller loads it again, so that nobody else sees this. */
+  | 'noscript'
+  | 'other'
+
+/**
+ * A failed attempt or command. `message` is made here from the kind: a library's or a server's own
+ * text may hold a URL, and Redis' NOPERM and WRONGPASS replies may hold names; both stay out.
+ */
+export class RedisFailure extends Error {
+  override readonly name = 'RedisFailure'
+  readonly kind: FailureKind
+  /** A command of ours may have been executed all the same. */
+  readonly outcomeUnknown: boolean
+
+  constructor(kind: FailureKind, options: { outcomeUnknown?: boolean; detail?: string } = {}) {
+    super(
+      options.detail === undefined
+        ? EXPLANATIONS[kind]
+        : `${EXPLANATIONS[kind]}: ${options.detail}`,
+    )
+    this.kind = kind
+    this.outcomeUnknown = options.outcomeUnknown ?? false
+  }
+}
+
+const EXPLANATIONS: Record<FailureKind, string> = {
+  parse: 'the reply could not be understood; is this a Redis server?',
+  dns: 'the host name cannot be resolved',
+  refused: 'nothing accepts connections at this address and port',
+  unreachable: 'there is no route to this host',
+  tls: 'the TLS handshake failed; check that the port speaks TLS (rediss://), the CA and the server name',
+  noauth: 'Redis asks for a password and none is set',
+  wrongpass: 'Redis refused the user name or password',
+  noperm: 'the Redis user lacks a right',
+  timeout: 'Redis did not answer in time',
+  loading: 'Redis is loading its data',
+  readonly: 'this Redis is a read-only replica',
+  oom: 'Redis is out of memory (maxmemory)',
+  maxclients: 'Redis has reached its limit of connections (maxclients)',
+  closed:
+    'the connection was closed; if this repeats at once, check whether the port wants TLS (rediss://)',
+  noscript: 'Redis does not know the script',
+  other: 'unexpected error',
+}
+
+const BY_REPLY: readonly (readonly [RegExp, FailureKind])[] = [
+  [/^NOAUTH\b/, 'noauth'],
+  [
+    /^WRONGPASS\b|invalid (username-)?password|AUTH <password> called without any password/i,
+    'wrongpass',
+  ],
+  [/^NOPERM\b/, 'noperm'],
+  [/^LOADING\b/, 'loading'],
+  [/^(READONLY|MASTERDOWN)\b/, 'readonly'],
+  [/^OOM\b/, 'oom'],
+  [/max number of clients/i, 'maxclients'],
+  [/^NOSCRIPT\b/, 'noscript'],
+  [/^ERR Protocol error|^Protocol error|Unknown RESP type/i, 'parse'],
+]
+
+const BY_CODE: Record<string, FailureKind> = {
+  ENOTFOUND: 'dns',
+  EAI_AGAIN: 'dns',
+  EAI_NODATA: 'dns',
+  ECONNREFUSED: 'refused',
+  EHOSTUNREACH: 'unreachable',
+  ENETUNREACH: 'unreachable',
+  EADDRNOTAVAIL: 'unreachable',
+  ETIMEDOUT: 'timeout',
+  ECONNRESET: 'closed',
+  EPIPE: 'closed',
+  EPROTO: 'tls',
+}
+
+/** Names of what NOPERM says is missing: a command or the word key or channel, never a name of either. */
+function missingRight(message: string): string | undefined {
+  const command = /run the '([\w|-]+)' command/.exec(message)?.[1]
+  if (command !== undefined) return `the command ${command}`
+  if (/channel/.test(message)) return 'access to a channel (ACL rule &<prefix>:*)'
+  if (/key/.test(message)) return 'access to a key (ACL rule ~<prefix>:*)'
+  return undefined
+}
+
+/**
+ * @param overTls a connection that ends during the handshake of a TLS connection failed in TLS.
+ */
+export function classify(error: unknown, overTls = false): { kind: FailureKind; detail?: string } {
+  if (error instanceof RedisFailure) return { kind: error.kind }
+  if (error instanceof AggregateError && error.errors.length > 0) {
+    return classify(error.errors[0], overTls) // one per address of the host
+  }
+  const message = error instanceof Error ? error.message : String(error)
+  for (const [pattern, kind] of BY_REPLY) {
+    if (!pattern.test(message)) continue
+    const detail = kind === 'noperm' ? missingRight(message) : undefined
+    return detail === undefined ? { kind } : { kind, detail }
+  }
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  if (/^ERR_(SSL|TLS)_|CERT|SELF_SIGNED|UNABLE_TO_VERIFY|UNABLE_TO_GET_ISSUER/.test(code)) {
+    return { kind: 'tls', detail: code }
+  }
+  const kind = BY_CODE[code]
+  if (kind !== undefined) return { kind: overTls && kind === 'closed' ? 'tls' : kind }
+  if (/timeout/i.test(message)) return { kind: 'timeout' }
+  if (/closed|offline|disconnect/i.test(message)) return { kind: overTls ? 'tls' : 'closed' }
+  return { kind: 'other', detail: code || (error instanceof Error ? error.name : typeof error) }
+}

@@ -1,0 +1,235 @@
+import { randomUUID } from 'node:crypto'
+import { type Connection, createConnection, type Endpoint } from './connection.ts'
+import { type FailureKind, RedisFailure } from './failure.ts'
+
+export type RedisRole = 'rooms' | 'cache'
+
+export type LinkState =
+  | { name: 'starting' }
+  | { name: 'ok'; since: number }
+  | { name: 'down'; since: number; kind: FailureKind; message: string; failures: number }
+
+/** Told of every change and every failure; implementations must not throw. */
+export interface LinkObserver {
+  failed(role: RedisRole, failure: RedisFailure): void
+  /** The state changed: to `ok`, to `down`, or to another reason for being down. */
+  changed(role: RedisRole, state: LinkState): void
+  /** A probe went out and came back; ms. */
+  probed(role: RedisRole, roundTripMs: number): void
+}
+
+/**
+ * What one role has to its Redis: a connection for commands and, where messages are received, one
+ * for subscriptions. It is `ok` only while a probe goes round: a written key for the commands and a
+ * published nonce that comes back through the subscription, because PING proves neither.
+ */
+export interface RedisLink {
+  readonly state: LinkState
+  /** Resolves when the first probe has come back. */
+  readonly ready: Promise<void>
+  /**
+   * Sends a command; rejects with `RedisFailure`, at once while commands are known to fail (D7).
+   */
+  command(args: readonly string[]): Promise<unknown>
+  subscribe(channel: string, listener: (message: string) => void): Promise<void>
+  unsubscribe(channel: string): Promise<void>
+  /** Calls back each time the link becomes `ok` after subscriptions were interrupted. */
+  onRestored(listener: () => void): void
+  /** Calls back at every change of state, after the observer. */
+  onChange(listener: (state: LinkState) => void): void
+  close(): void
+}
+
+export interface LinkDeps {
+  role: RedisRole
+  endpoint: () => Endpoint
+  /** Prefix of the keys and channels that probes use. */
+  keyPrefix: string
+  instance: string
+  receives: boolean
+  observer: LinkObserver
+}
+
+/** A frozen Redis is noticed after at most interval + deadline; D7 promises 2 s. */
+const PROBE_INTERVAL_MS = 700
+const PROBE_DEADLINE_MS = 1000
+/** A peer that has been silent for this long is given up and connected to anew. */
+const REPLACE_AFTER_MS = 5000
+const PROBE_KEY_TTL_MS = 10_000
+
+/** Kinds in a reply that mean that commands in general fail, not just the one at hand. */
+const GENERAL: ReadonlySet<FailureKind> = new Set([
+  'noauth',
+  'wrongpass',
+  'noperm',
+  'loading',
+  'readonly',
+  'oom',
+  'timeout',
+  'closed',
+])
+
+export function createRedisLink(deps: LinkDeps): RedisLink {
+  const { role, observer } = deps
+  const probeName = `${deps.keyPrefix}:{probe}:${deps.instance}`
+  const changeListeners: ((state: LinkState) => void)[] = []
+  const restoredListeners: (() => void)[] = []
+  let state: LinkState = { name: 'starting' }
+  /** Commands are refused without asking while this is set. */
+  let commandsFail: FailureKind | undefined = 'closed'
+  let interrupted = true
+  let awaited: { nonce: string; arrived: () => void } | undefined
+  let timer: NodeJS.Timeout | undefined
+  let probing = false
+  let closed = false
+  let answeredAt = performance.now()
+  let announceReady: () => void = () => undefined
+  const ready = new Promise<void>((resolve) => {
+    announceReady = resolve
+  })
+
+  function enter(next: LinkState): void {
+    state = next
+    observer.changed(role, next)
+    for (const listener of changeListeners) listener(next)
+  }
+
+  function fail(failure: RedisFailure): void {
+    if (closed) return
+    observer.failed(role, failure)
+    const { kind, message } = failure
+    if (state.name === 'down') {
+      state.failures += 1
+      // A connection that ends is the consequence of what was known before.
+      if (kind === state.kind || kind === 'closed') return
+      enter({ name: 'down', since: state.since, kind, message, failures: state.failures })
+    } else {
+      enter({ name: 'down', since: Date.now(), kind, message, failures: 1 })
+    }
+  }
+
+  function succeed(): void {
+    commandsFail = undefined
+    answeredAt = performance.now()
+    if (state.name !== 'ok') enter({ name: 'ok', since: Date.now() })
+    announceReady()
+    if (!interrupted) return
+    interrupted = false
+    for (const listener of restoredListeners) listener()
+  }
+
+  const commands = createConnection(deps.endpoint, {
+    up: () => probeSoon(),
+    failed(failure) {
+      commandsFail = failure.kind
+      fail(failure)
+    },
+  })
+
+  const subscriptions: Connection | undefined = deps.receives
+    ? createConnection(deps.endpoint, {
+        up: () => probeSoon(),
+        failed(failure) {
+          interrupted = true
+          fail(failure)
+        },
+      })
+    : undefined
+  // Not confirmed before the connection is up, which confirms it: nothing to wait for or to fail.
+  subscriptions
+    ?.subscribe(probeName, (nonce) => {
+      if (nonce === awaited?.nonce) awaited.arrived()
+    })
+    .catch(() => undefined)
+
+  /** Writes, publishes, and waits for the nonce to come back through the subscription. */
+  async function roundTrip(): Promise<void> {
+    const nonce = randomUUID()
+    const arrival = new Promise<void>((resolve, reject) => {
+      if (subscriptions === undefined) return resolve()
+      awaited = { nonce, arrived: resolve }
+      setTimeout(() => {
+        // After a busy moment timers run before sockets: let what has arrived be read first.
+        setImmediate(() => reject(new RedisFailure('timeout')))
+      }, PROBE_DEADLINE_MS).unref()
+    })
+    const write = ['SET', probeName, nonce, 'PX', String(PROBE_KEY_TTL_MS)]
+    await Promise.all([
+      arrival,
+      commands.command(write, PROBE_DEADLINE_MS),
+      subscriptions === undefined
+        ? undefined
+        : commands.command(['PUBLISH', probeName, nonce], PROBE_DEADLINE_MS),
+    ])
+  }
+
+  async function probe(): Promise<void> {
+    if (probing || !commands.up || subscriptions?.up === false) return
+    probing = true
+    const started = performance.now()
+    try {
+      await roundTrip()
+      observer.probed(role, performance.now() - started)
+      succeed()
+    } catch (error) {
+      if (closed) return
+      const failure = error instanceof RedisFailure ? error : new RedisFailure('other')
+      commandsFail ??= failure.kind
+      fail(failure)
+      if (performance.now() - answeredAt > REPLACE_AFTER_MS) {
+        answeredAt = performance.now()
+        commands.replace()
+        subscriptions?.replace()
+      }
+    } finally {
+      probing = false
+    }
+  }
+
+  function probeSoon(): void {
+    clearTimeout(timer)
+    if (closed) return
+    // `probe` reports its failures itself and never rejects.
+    void probe().then(() => {
+      clearTimeout(timer)
+      if (closed) return
+      timer = setTimeout(probeSoon, PROBE_INTERVAL_MS * (0.9 + Math.random() / 5))
+      timer.unref()
+    })
+  }
+
+  return {
+    get state() {
+      return state
+    },
+    ready,
+    async command(args) {
+      if (commandsFail !== undefined) throw new RedisFailure(commandsFail)
+      try {
+        return await commands.command(args)
+      } catch (error) {
+        const failure = error instanceof RedisFailure ? error : new RedisFailure('other')
+        if (GENERAL.has(failure.kind)) {
+          commandsFail = failure.kind
+          fail(failure)
+        }
+        throw failure
+      }
+    },
+    async subscribe(channel, listener) {
+      if (subscriptions === undefined) throw new Error(`the ${role} link does not receive`)
+      await subscriptions.subscribe(channel, listener)
+    },
+    async unsubscribe(channel) {
+      await subscriptions?.unsubscribe(channel)
+    },
+    onRestored: (listener) => void restoredListeners.push(listener),
+    onChange: (listener) => void changeListeners.push(listener),
+    close() {
+      closed = true
+      clearTimeout(timer)
+      commands.close()
+      subscriptions?.close()
+    },
+  }
+}

@@ -1,0 +1,165 @@
+import { GatewayError } from '../../errors.ts'
+import {
+  type Append,
+  type Appended,
+  type Claim,
+  type Continuity,
+  type Entry,
+  type LogListener,
+  type MessageLog,
+  PAGE_BYTES,
+  type Page,
+  type Query,
+  type Tail,
+} from '../../rooms/message-log.ts'
+import { RedisFailure } from './failure.ts'
+import { frameOf, roomKeys } from './keys.ts'
+import type { RedisLink } from './link.ts'
+import { appendScript, readScript, renewScript, type Script } from './scripts.ts'
+
+export interface RedisLogOptions {
+  keyPrefix: string
+  /** Entries per room, kept approximately (Redis trims whole nodes of its stream). */
+  logMax: number
+  logTtlMs: number
+  dedupWindowMs: number
+  newEpoch: () => string
+}
+
+/** The message log in Redis: one script call per operation, frames by publish and subscribe. */
+export function createRedisLog(link: RedisLink, options: RedisLogOptions): MessageLog {
+  const { keyPrefix, newEpoch } = options
+  const logTtl = String(options.logTtlMs)
+  // Meta outlives the log, which outlives the ids: a room never forgets its epoch first.
+  const metaTtl = String(options.logTtlMs + options.dedupWindowMs)
+  const dedupTtl = String(options.dedupWindowMs)
+  const logMax = String(options.logMax)
+  let listener: LogListener | undefined
+
+  link.onRestored(() => listener?.restored())
+
+  async function run(script: Script, keys: string[], args: string[]): Promise<unknown[]> {
+    const rest = [String(keys.length), ...keys, ...args]
+    try {
+      return (await link.command(['EVALSHA', script.sha, ...rest])) as unknown[]
+    } catch (error) {
+      if (!(error instanceof RedisFailure) || error.kind !== 'noscript') throw error
+      // Redis was restarted or its script cache flushed; EVAL also loads it for the next call.
+      return (await link.command(['EVAL', script.source, ...rest])) as unknown[]
+    }
+  }
+
+  async function read(room: string, query: Query): Promise<Page> {
+    const keys = roomKeys(keyPrefix, room)
+    const from: Claim | undefined = 'from' in query ? query.from : undefined
+    const offset = query.kind === 'before' ? query.offset : (from?.offset ?? 0)
+    const reply = await run(
+      readScript,
+      [keys.meta, keys.log],
+      [
+        newEpoch(),
+        logTtl,
+        metaTtl,
+        query.kind,
+        String(query.limit),
+        String(PAGE_BYTES),
+        String(offset),
+        from?.epoch ?? '',
+        from?.at === undefined ? '' : String(from.at),
+        query.kind === 'resume' ? String(query.orLast) : '0',
+        keys.channel,
+      ],
+    )
+    return {
+      tail: tailOf(reply),
+      continuity: String(reply[3]) as Continuity,
+      entries: entriesOf(reply),
+    }
+  }
+
+  return {
+    async append({ room, sender, id, content }: Append): Promise<Appended> {
+      const keys = roomKeys(keyPrefix, room)
+      const reply = await run(
+        appendScript,
+        [keys.meta, keys.log, keys.dedup(sender, id)],
+        [keys.channel, newEpoch(), content, logMax, logTtl, metaTtl, dedupTtl],
+      ).catch(rethrowWrite)
+      return { duplicate: Number(reply[0]) === 1, position: tailOf(reply.slice(1)) }
+    },
+    read: (room, query) => read(room, query).catch(rethrowRead),
+    verify: (positions) =>
+      // The client writes what one tick asks for in one go: this is the pipeline.
+      Promise.all(
+        positions.map(({ room, position }) =>
+          read(room, { kind: 'after', from: position, limit: 0 }),
+        ),
+      ).catch(rethrowRead),
+    async renew(room, epoch): Promise<Tail> {
+      const keys = roomKeys(keyPrefix, room)
+      const reply = await run(
+        renewScript,
+        [keys.meta, keys.log],
+        [keys.channel, newEpoch(), epoch, logTtl, metaTtl],
+      ).catch(rethrowWrite)
+      return tailOf(reply)
+    },
+    async subscribe(room) {
+      const { channel } = roomKeys(keyPrefix, room)
+      await link.subscribe(channel, (text) => receive(room, text)).catch(rethrowRead)
+    },
+    async unsubscribe(room) {
+      await link.unsubscribe(roomKeys(keyPrefix, room).channel).catch(rethrowRead)
+    },
+    listen(own) {
+      listener = own
+    },
+  }
+
+  function receive(room: string, text: string): void {
+    const frame = frameOf(text)
+    if (frame === undefined) return // not ours: whoever may publish here may also publish nonsense
+    if (frame.kind === 'message') listener?.stored(room, frame.epoch, frame.entry)
+    else listener?.renewed(room, frame.tail)
+  }
+}
+
+function tailOf(reply: unknown[]): Tail {
+  return { epoch: String(reply[0]), offset: Number(reply[1]), at: Number(reply[2]) }
+}
+
+function entriesOf(reply: unknown[]): Entry[] {
+  const entries: Entry[] = []
+  for (let index = 4; index + 2 < reply.length; index += 3) {
+    const [offset, at] = String(reply[index]).split('-')
+    entries.push({
+      offset: Number(offset),
+      at: Number(at),
+      content: String(reply[index + 1]),
+      prevAt: Number(reply[index + 2]),
+    })
+  }
+  return entries
+}
+
+/** Spread over a second, so that those who were refused together do not come back together. */
+function retryAfterMs(): number {
+  return Math.round(500 + Math.random() * 1000)
+}
+
+function rethrowRead(error: unknown): never {
+  if (!(error instanceof RedisFailure)) throw error
+  throw new GatewayError('UNAVAILABLE', 'the message store cannot be reached', {
+    cause: error,
+    retryAfterMs: retryAfterMs(),
+  })
+}
+
+function rethrowWrite(error: unknown): never {
+  if (!(error instanceof RedisFailure) || !error.outcomeUnknown) rethrowRead(error)
+  throw new GatewayError(
+    'OUTCOME_UNKNOWN',
+    'the message may or may not be stored; send it again with the same id',
+    { cause: error, retryAfterMs: retryAfterMs() },
+  )
+}

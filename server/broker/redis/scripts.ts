@@ -1,0 +1,204 @@
+import { createHash } from 'node:crypto'
+
+/**
+ * The room scripts. Each is one atomic step on one room, whose keys share a hash tag:
+ *
+ *   meta   hash   e: epoch, o: offset of the last message, a: its `at`
+ *   log    stream id `<offset>-<at>`, fields m: content, p: `at` of the entry before
+ *   dedup  string `epoch:offset:at`, one per (sender, id)
+ *
+ * A script reads all it needs, decides, then writes; XADD goes first because it is the only write
+ * that may fail (out of memory), and a failed script must leave nothing behind. PUBLISH goes last and
+ * may fail (a user without the channel): the message is stored, and position checks deliver it.
+ *
+ * Frames: `m<epoch>:<offset>:<at>:<prevAt>:<content>` for a message, `e<epoch>:<offset>:<at>` for a
+ * new epoch.
+ */
+export interface Script {
+  readonly name: string
+  readonly source: string
+  readonly sha: string
+}
+
+/** No meta: whatever stream is left belongs to a history nobody can verify; a new epoch begins. */
+const LOAD_OR_BEGIN = `
+local function begin(meta, log, epoch, channel)
+  redis.call('UNLINK', log)
+  redis.call('HSET', meta, 'e', epoch, 'o', '0', 'a', '0')
+  redis.pcall('PUBLISH', channel, 'e' .. epoch .. ':0:0')
+  return epoch, 0, '0'
+end
+local function load(meta)
+  local found = redis.call('HMGET', meta, 'e', 'o', 'a')
+  if not (found[1] and found[2] and found[3]) then return nil end
+  return found[1], tonumber(found[2]), found[3]
+end
+-- Offsets and times pass 2^31 but not 2^53: %d would do on 64 bit, %.0f does everywhere.
+local function int(n) return string.format('%.0f', n) end
+local function at_of(id) return string.sub(id, string.find(id, '-', 1, true) + 1) end
+`
+
+/**
+ * KEYS meta, log, dedup. ARGV channel, candidate epoch, content, log length, log TTL, meta TTL,
+ * dedup TTL (ms). Returns { duplicate 0|1, epoch, offset, at }.
+ */
+const APPEND = `${LOAD_OR_BEGIN}
+local meta, log, dedup = KEYS[1], KEYS[2], KEYS[3]
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local epoch, tail, tail_at = load(meta)
+
+local first = redis.call('GET', dedup)
+if first and epoch then
+  local e, o, a = string.match(first, '^(.-):(%d+):(%d+)$')
+  if o and tonumber(o) <= tail then
+    local entry = redis.call('XRANGE', log, o, o)[1]
+    if entry then
+      -- The log is the witness: a rollback may have put another message at that offset (D2).
+      if at_of(entry[1]) == a then return { 1, epoch, o, a } end
+    elseif e == epoch then
+      return { 1, epoch, o, a } -- trimmed since
+    end
+  end
+end
+
+local stale = not epoch
+if stale then epoch, tail, tail_at = ARGV[2], 0, '0' end
+-- Never back, so that ids within a room ascend in time as well.
+if now < tonumber(tail_at) then now = tonumber(tail_at) end
+local at = int(now)
+local offset = int(tail + 1)
+local function add()
+  return redis.pcall('XADD', log, 'MAXLEN', '~', ARGV[4], offset .. '-' .. at, 'm', ARGV[3], 'p', tail_at)
+end
+if stale then redis.call('UNLINK', log) end
+local added = add()
+if type(added) == 'table' and added.err and string.find(added.err, 'equal or smaller', 1, true) then
+  -- The stream is ahead of its meta (one of them was restored or edited): the history is unverifiable.
+  redis.call('UNLINK', log)
+  epoch, tail, tail_at, offset = ARGV[2], 0, '0', '1'
+  added = add()
+end
+if type(added) == 'table' and added.err then return redis.error_reply(added.err) end
+redis.call('HSET', meta, 'e', epoch, 'o', offset, 'a', at)
+redis.call('SET', dedup, epoch .. ':' .. offset .. ':' .. at, 'PX', ARGV[7])
+redis.call('PEXPIRE', log, ARGV[5])
+redis.call('PEXPIRE', meta, ARGV[6])
+redis.pcall('PUBLISH', ARGV[1], 'm' .. epoch .. ':' .. offset .. ':' .. at .. ':' .. tail_at .. ':' .. ARGV[3])
+return { 0, epoch, offset, at }
+`
+
+/**
+ * KEYS meta, log. ARGV candidate epoch, log TTL, meta TTL, kind (last|before|after|resume), limit,
+ * byte limit, offset, epoch, at ('' if not claimed), orLast, channel.
+ * Returns { epoch, offset, at, continuity, id, content, prevAt, id, content, prevAt, … } ascending.
+ */
+const READ = `${LOAD_OR_BEGIN}
+local meta, log = KEYS[1], KEYS[2]
+local kind, limit, max_bytes = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6])
+local epoch, tail, tail_at = load(meta)
+if not epoch then epoch, tail, tail_at = begin(meta, log, ARGV[1], ARGV[11]) end
+redis.call('PEXPIRE', log, ARGV[2])
+redis.call('PEXPIRE', meta, ARGV[3])
+local reply = { epoch, int(tail), tail_at, 'whole' }
+
+local function field(entry, name)
+  local fields = entry[2]
+  for i = 1, #fields, 2 do if fields[i] == name then return fields[i + 1] end end
+  return ''
+end
+-- The newest entries up to 'high', as many as fit, appended in ascending order.
+local function newest(high, count)
+  if count < 1 then return end
+  local entries, bytes, kept = redis.call('XREVRANGE', log, high, '-', 'COUNT', count), 0, 0
+  for i = 1, #entries do
+    bytes = bytes + #field(entries[i], 'm')
+    if i > 1 and bytes > max_bytes then break end
+    kept = i
+  end
+  for i = kept, 1, -1 do
+    reply[#reply + 1] = entries[i][1]
+    reply[#reply + 1] = field(entries[i], 'm')
+    reply[#reply + 1] = field(entries[i], 'p')
+  end
+end
+
+if kind == 'last' then
+  newest('+', limit)
+  return reply
+end
+local offset = tonumber(ARGV[7])
+if kind == 'before' then
+  if offset > 1 then newest(int(offset - 1), limit) end
+  return reply
+end
+
+-- after, resume: is the claimed place part of this history, and is everything since still here?
+local function continuity()
+  if ARGV[8] ~= epoch then return 'foreign' end
+  if offset > tail then return 'broken' end
+  local at
+  if offset == 0 then at = '0'
+  elseif offset == tail then at = tail_at
+  else
+    local entry = redis.call('XRANGE', log, int(offset), int(offset))[1]
+    if entry then at = at_of(entry[1]) end
+  end
+  if offset < tail then
+    local following = redis.call('XRANGE', log, int(offset + 1), int(offset + 1))[1]
+    if not following then return 'trimmed' end
+    at = at or field(following, 'p')
+  end
+  if offset > 0 and ARGV[9] ~= '' and ARGV[9] ~= at then return 'broken' end
+  return 'whole'
+end
+local found = continuity()
+reply[4] = found
+if found == 'whole' and offset < tail and limit > 0 then
+  local resume, bytes = kind == 'resume', 0
+  if not resume or tail - offset <= limit then
+    local entries = redis.call('XRANGE', log, int(offset + 1), '+', 'COUNT', limit)
+    local fits = true
+    for i = 1, #entries do
+      bytes = bytes + #field(entries[i], 'm')
+      if i > 1 and bytes > max_bytes then fits = false break end
+      reply[#reply + 1] = entries[i][1]
+      reply[#reply + 1] = field(entries[i], 'm')
+      reply[#reply + 1] = field(entries[i], 'p')
+    end
+    if fits or not resume then return reply end
+    reply = { epoch, int(tail), tail_at, 'trimmed' }
+  else
+    reply[4] = 'trimmed' -- more than a resume may bring
+  end
+end
+if kind == 'resume' and reply[4] ~= 'whole' then newest('+', tonumber(ARGV[10])) end
+return reply
+`
+
+/**
+ * KEYS meta, log. ARGV channel, candidate epoch, old epoch, log TTL, meta TTL.
+ * Returns { epoch, offset, at }. Compare and set: only the first to contradict an epoch ends it.
+ */
+const RENEW = `${LOAD_OR_BEGIN}
+local meta, log = KEYS[1], KEYS[2]
+local epoch, tail, tail_at = load(meta)
+if not epoch then
+  epoch, tail, tail_at = begin(meta, log, ARGV[2], ARGV[1])
+elseif epoch == ARGV[3] then
+  epoch = ARGV[2]
+  redis.call('HSET', meta, 'e', epoch)
+  redis.pcall('PUBLISH', ARGV[1], 'e' .. epoch .. ':' .. int(tail) .. ':' .. tail_at)
+end
+redis.call('PEXPIRE', log, ARGV[4])
+redis.call('PEXPIRE', meta, ARGV[5])
+return { epoch, int(tail), tail_at }
+`
+
+function script(name: string, source: string): Script {
+  return { name, source, sha: createHash('sha1').update(source).digest('hex') }
+}
+
+export const appendScript = script('append', APPEND)
+export const readScript = script('read', READ)
+export const renewScript = script('renew', RENEW)
