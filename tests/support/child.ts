@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import type { Scope } from './scope.js'
 
@@ -8,7 +9,7 @@ export interface Exit {
   signal: NodeJS.Signals | null
 }
 
-/** A running program whose output is kept, and which never outlives its scope or this process. */
+/** A running program whose output is kept, and which outlives neither its scope nor this process. */
 export interface Child {
   readonly pid: number
   /** Every line of stdout and stderr so far, in order. */
@@ -16,7 +17,7 @@ export interface Child {
   /** Resolves when the process has ended and its output was read; never rejects. */
   readonly exited: Promise<Exit>
   readonly running: boolean
-  /** True once `signal` or `stop` asked for it, or the exit was awaited on purpose with `stop`. */
+  /** True once it was sent a signal by `signal` or `stop`: from then on its end is no surprise. */
   readonly signalled: boolean
   onLine(listener: (line: string, stream: 'stdout' | 'stderr') => void): void
   signal(signal: NodeJS.Signals): void
@@ -32,11 +33,8 @@ export interface ChildOptions {
   cwd?: string
 }
 
-const running = new Set<number>()
-// A runner that is torn down without its cleanups must not leave servers behind.
-process.once('exit', () => {
-  for (const pid of running) process.kill(pid, 'SIGKILL')
-})
+// A runner that is killed cannot clean up: on Linux its children die with it.
+const lifeline = existsSync('/usr/bin/setpriv') ? ['/usr/bin/setpriv', '--pdeathsig', 'KILL'] : []
 
 /** Starts `command`; rejects when it cannot be started at all. */
 export async function startChild(
@@ -45,7 +43,8 @@ export async function startChild(
   args: readonly string[],
   options: ChildOptions = {},
 ): Promise<Child> {
-  const child = spawn(command, args, {
+  const [program, ...programArgs] = [...lifeline, command, ...args] as [string, ...string[]]
+  const child = spawn(program, programArgs, {
     cwd: options.cwd,
     env: { PATH: process.env['PATH'], ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -66,12 +65,10 @@ export async function startChild(
   })
   child.once('exit', () => {
     alive = false
-    if (child.pid !== undefined) running.delete(child.pid)
   })
   await once(child, 'spawn')
   const pid = child.pid
   if (pid === undefined) throw new Error(`${command} has no process id`)
-  if (alive) running.add(pid)
 
   const self: Child = {
     pid,
