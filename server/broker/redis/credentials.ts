@@ -91,7 +91,7 @@ function decodedNotes(given: GivenCredentials, passwordIsUrls: boolean): Credent
     notes.push({ variable, message, level: 'info' })
   }
   if (passwordIsUrls && userinfo?.password?.form === 'ambiguous') {
-    const message = `has a password that was percent-decoded, though it is not encoded as it would be; ${way}`
+    const message = `has a password that was percent-decoded, though percent-encoding would have written it differently; ${way}`
     notes.push(warning(variable, message))
   }
   if (given.username === undefined && userinfo?.username?.form === 'ambiguous') {

@@ -1,0 +1,71 @@
+import { describe, expect, test } from 'vitest'
+import { runCli } from '../../server/cli.ts'
+
+async function run(argv: string[], env: Record<string, string> = {}) {
+  let [stdout, stderr] = ['', '']
+  const result = await runCli(argv, {
+    env,
+    stdout: { write: (text) => (stdout += text) },
+    stderr: { write: (text) => (stderr += text) },
+  })
+  return { result, stdout, stderr }
+}
+
+test('no command, or start: the process becomes a gateway', async () => {
+  expect(await run([])).toEqual({ result: 'start', stdout: '', stderr: '' })
+  expect(await run(['start'])).toEqual({ result: 'start', stdout: '', stderr: '' })
+})
+
+test('--help prints usage and the option table', async () => {
+  const { result, stdout } = await run(['--help'])
+  expect(result).toBe(0)
+  expect(stdout).toMatchSnapshot()
+  expect(await run(['help'])).toEqual(await run(['config', '-h']))
+})
+
+test('--version prints the version of the package', async () => {
+  const { result, stdout } = await run(['--version'])
+  expect({ result, stdout }).toEqual({
+    result: 0,
+    stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/),
+  })
+})
+
+test.each([
+  ['an unknown command', ['hunter2'], 'unknown command'],
+  ['a name that every object has', ['toString'], 'unknown command'],
+  ['an unknown option', ['--hunter2'], 'unknown option'],
+  ['an argument too many', ['start', 'hunter2'], 'start takes no arguments'],
+])('%s: exit code 2, and the argument is not repeated', async (_, argv, reason) => {
+  const { result, stdout, stderr } = await run(argv)
+  expect(result).toBe(2)
+  expect(stdout).toBe('')
+  expect(stderr).toContain(reason)
+  expect(stderr).toContain('start, config')
+  expect(stderr).not.toContain('hunter2')
+})
+
+describe('config', () => {
+  test('prints what would be used, without secrets; warnings go to stderr', async () => {
+    const { result, stdout, stderr } = await run(['config'], {
+      INSTANCE_ID: 'one',
+      REDIS_URL: 'rediss://gw:hunter2%41@cache/1',
+      WEBSOCKET_REDIS_URL: 'redis://hunter2@rooms:6380',
+    })
+    expect(result).toBe(0)
+    expect(stdout).not.toContain('hunter2')
+    expect(stderr).not.toContain('hunter2')
+    expect(stdout).toMatchSnapshot()
+    expect(stderr).toMatchSnapshot()
+  })
+
+  test('with problems: exit code 78 and one line for each', async () => {
+    const { result, stdout, stderr } = await run(['config'], { PORT: 'x', REDIS_URL: 'hunter2' })
+    expect(result).toBe(78)
+    expect(stdout).toBe('')
+    expect(stderr.trimEnd().split('\n')).toEqual([
+      expect.stringMatching(/^error: REDIS_URL must start with redis:\/\//),
+      'error: PORT must be a whole number from 0 to 65535',
+    ])
+  })
+})
