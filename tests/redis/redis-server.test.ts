@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { expect, test } from 'vitest'
-import { aclPassword, startRedis } from '../support/redis-server.js'
-import { testScope } from '../support/test-scope.js'
+import { aclPassword, startRedis } from '../support/redis-server.ts'
+import { testScope } from '../support/test-scope.ts'
 
 const RAW = '80u7dxerdVK+ZaKp2drp76OKtH0O1EYXLwebTQ/q7mA='
 

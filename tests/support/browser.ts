@@ -1,5 +1,5 @@
 import { type Browser, chromium } from 'playwright-core'
-import type { Scope } from './scope.js'
+import type { Scope } from './scope.ts'
 
 /** The system's Chromium, headless. Each user of a page gets a context of their own. */
 export async function launchBrowser(scope: Scope): Promise<Browser> {

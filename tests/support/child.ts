@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { createInterface } from 'node:readline'
-import type { Scope } from './scope.js'
+import type { Scope } from './scope.ts'
 
 export interface Exit {
   code: number | null

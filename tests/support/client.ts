@@ -1,13 +1,13 @@
 import { io, type ManagerOptions, type Socket, type SocketOptions } from 'socket.io-client'
-import type { WireError } from '../../server/errors.js'
+import type { WireError } from '../../server/errors.ts'
 import type {
   HelloReply,
   HistoryReply,
   JoinReply,
   RoomMessage,
   SendReply,
-} from '../../server/protocol.js'
-import type { Scope } from './scope.js'
+} from '../../server/protocol.ts'
+import type { Scope } from './scope.ts'
 
 interface Replies {
   'gateway:hello': HelloReply

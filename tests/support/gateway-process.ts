@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url'
-import { type Child, type Exit, startChild } from './child.js'
-import type { Scope } from './scope.js'
+import { type Child, type Exit, startChild } from './child.ts'
+import type { Scope } from './scope.ts'
 
 export const repositoryRoot = fileURLToPath(new URL('../../', import.meta.url))
 const entryPoint = fileURLToPath(new URL('../../dist/server/main.js', import.meta.url))

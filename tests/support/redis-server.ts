@@ -3,13 +3,13 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { type Child, startChild } from './child.js'
-import { eventually } from './eventually.js'
-import { freePort } from './free-port.js'
-import { type RedisOptions, redisQuote, writeRedisConfig } from './redis-config.js'
-import type { Scope } from './scope.js'
+import { type Child, startChild } from './child.ts'
+import { eventually } from './eventually.ts'
+import { freePort } from './free-port.ts'
+import { type RedisOptions, redisQuote, writeRedisConfig } from './redis-config.ts'
+import type { Scope } from './scope.ts'
 
-export { aclPassword, type RedisOptions, redisQuote } from './redis-config.js'
+export { aclPassword, type RedisOptions, redisQuote } from './redis-config.ts'
 
 const run = promisify(execFile)
 

@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { freePort } from './free-port.js'
-import type { Scope } from './scope.js'
+import { freePort } from './free-port.ts'
+import type { Scope } from './scope.ts'
 
 export interface Address {
   host: string

@@ -1,5 +1,5 @@
 import { afterAll, onTestFinished } from 'vitest'
-import { createScope, type Scope } from './scope.js'
+import { createScope, type Scope } from './scope.ts'
 
 /**
  * A scope that vitest closes: after the test when called inside one, after the suite when called at

@@ -1,9 +1,9 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { expect, test } from 'vitest'
-import type { Scope } from '../support/scope.js'
-import { startTcpProxy } from '../support/tcp-proxy.js'
-import { testScope } from '../support/test-scope.js'
+import type { Scope } from '../support/scope.ts'
+import { startTcpProxy } from '../support/tcp-proxy.ts'
+import { testScope } from '../support/test-scope.ts'
 
 async function startEcho(scope: Scope, prefix = '') {
   const sockets = new Set<Socket>()

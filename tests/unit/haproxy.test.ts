@@ -1,0 +1,112 @@
+import { once } from 'node:events'
+import { createServer, request, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { expect, test } from 'vitest'
+import { startHaproxy } from '../support/haproxy.ts'
+import type { Scope } from '../support/scope.ts'
+import { testScope } from '../support/test-scope.ts'
+
+/** What the balancer sees of a gateway: readiness, and an answer that tells who gave it. */
+async function startInstance(scope: Scope, name: string) {
+  const instance = { host: '127.0.0.1', port: 0, ready: true, stop: () => void server.close() }
+  const server = createServer((incoming, response: ServerResponse) => {
+    if (incoming.url === '/health/ready') response.statusCode = instance.ready ? 200 : 503
+    response.end(JSON.stringify({ name, forwardedFor: incoming.headers['x-forwarded-for'] }))
+  })
+  server.on('upgrade', (_request, socket) => {
+    const head = [
+      'HTTP/1.1 101 Switching Protocols',
+      'Connection: Upgrade',
+      'Upgrade: websocket',
+      'Sec-WebSocket-Accept: HSmrc0sMlYUkAGmm5OPpG2HaGWk=',
+      `X-Name: ${name}`,
+    ]
+    socket.write(`${head.join('\r\n')}\r\n\r\n`)
+    scope.defer(() => socket.destroy())
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  instance.port = (server.address() as AddressInfo).port
+  instance.stop = () => {
+    server.close()
+    server.closeAllConnections()
+  }
+  scope.defer(instance.stop)
+  return instance
+}
+
+async function ask(url: string, cookie?: string) {
+  const response = await fetch(url, cookie === undefined ? {} : { headers: { cookie } })
+  const body = (await response.json()) as { name: string; forwardedFor: string }
+  return { ...body, setCookie: response.headers.get('set-cookie') }
+}
+
+test('the cookie keeps a polling session on its instance, also while that one is draining', async () => {
+  const scope = testScope()
+  const first = await startInstance(scope, 'first')
+  const second = await startInstance(scope, 'second')
+  const haproxy = await startHaproxy(scope, { backends: [first, second] })
+
+  const { name, setCookie, forwardedFor } = await ask(`${haproxy.url}/socket.io/`)
+  expect(setCookie).toMatch(/^roomwire=instance\d; path=\/; HttpOnly; SameSite=Lax$/)
+  expect(forwardedFor).toBe('127.0.0.1')
+  const cookie = setCookie?.split(';')[0]
+  for (let request = 0; request < 4; request++) {
+    expect(await ask(`${haproxy.url}/socket.io/?sid=1`, cookie)).toMatchObject({ name })
+  }
+
+  const [own, index] = name === 'first' ? [first, 1] : [second, 2]
+  own.ready = false
+  await haproxy.waitForState(index, 'DOWN')
+  expect(await ask(`${haproxy.url}/socket.io/?sid=1`, cookie)).toMatchObject({ name })
+  const newcomer = await ask(`${haproxy.url}/socket.io/`, cookie)
+  expect(newcomer.name).not.toBe(name)
+
+  // Only its instance knows a session: once that is gone the client is told so, and begins anew.
+  own.stop()
+  const lost = await fetch(`${haproxy.url}/socket.io/?sid=1`, { headers: { cookie: `${cookie}` } })
+  expect(lost.status).toBe(503)
+  expect((await ask(`${haproxy.url}/socket.io/`, cookie)).name).toBe(newcomer.name)
+})
+
+test('a new session whose instance has just died goes to another one at once', async () => {
+  const scope = testScope()
+  const instances = [await startInstance(scope, 'first'), await startInstance(scope, 'second')]
+  const haproxy = await startHaproxy(scope, { backends: instances })
+  const { name, setCookie } = await ask(`${haproxy.url}/socket.io/`)
+  instances[name === 'first' ? 0 : 1]?.stop()
+  const moved = await ask(`${haproxy.url}/socket.io/`, setCookie?.split(';')[0])
+  expect(moved.name).not.toBe(name)
+  expect(moved.setCookie).toContain('roomwire=instance')
+})
+
+test('a WebSocket gets no cookie', async () => {
+  const scope = testScope()
+  const haproxy = await startHaproxy(scope, { backends: [await startInstance(scope, 'only')] })
+  const upgrade = request(`${haproxy.url}/socket.io/?transport=websocket`, {
+    headers: {
+      connection: 'Upgrade',
+      upgrade: 'websocket',
+      'sec-websocket-key': 'x3JJHMbDL1EzLkh9GBhXDw==',
+      'sec-websocket-version': '13',
+    },
+  })
+  upgrade.end()
+  const [response, socket] = await once(upgrade, 'upgrade')
+  socket.destroy()
+  expect(response.headers).toMatchObject({ 'x-name': 'only' })
+  expect(response.headers).not.toHaveProperty('set-cookie')
+})
+
+test('the admin port says healthy while one instance is ready', async () => {
+  const scope = testScope()
+  const only = await startInstance(scope, 'only')
+  const haproxy = await startHaproxy(scope, { backends: [only] })
+  expect((await fetch(`${haproxy.adminUrl}/health`)).status).toBe(200)
+  expect(await (await fetch(`${haproxy.adminUrl}/metrics`)).text()).toContain(
+    'haproxy_server_status',
+  )
+  only.ready = false
+  await haproxy.waitForState(1, 'DOWN')
+  expect((await fetch(`${haproxy.adminUrl}/health`)).status).toBe(503)
+})
