@@ -17,6 +17,8 @@ export type ErrorCode =
   /** This instance has too much in flight. Retryable. */
   | 'OVERLOADED'
   | 'RATE_LIMITED'
+  /** More of something than one connection may have, such as rooms; the message says what. */
+  | 'LIMIT_REACHED'
   /** This instance is stopping; come back to another one. Retryable. */
   | 'DRAINING'
   | 'INTERNAL'

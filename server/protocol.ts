@@ -7,6 +7,12 @@ export const PROTOCOL_VERSION = 1
 export const MAX_ROOM_BYTES = 200
 /** Longest message id and session, in UTF-16 code units. */
 export const MAX_ID_LENGTH = 128
+/** Rooms that one connection may be in. */
+export const MAX_ROOMS = 1000
+/** Requests of one connection that may wait for their answers at once. */
+export const MAX_PENDING = 10_000
+/** Levels of arrays and objects in a body. */
+export const MAX_BODY_DEPTH = 100
 /** Messages that `room:join` and `room:history` return when no `limit` is given. */
 export const DEFAULT_HISTORY = 50
 /** Largest `limit` of `room:join` and `room:history`. */
@@ -46,6 +52,7 @@ export type Durability = 'durable' | 'best-effort' | 'memory'
 export interface Limits {
   maxBodyBytes: number
   maxRoomBytes: number
+  maxRooms: number
   maxIdLength: number
   maxHistory: number
   resumeMax: number

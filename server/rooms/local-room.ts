@@ -7,8 +7,10 @@ export interface Member {
   readonly id: string
 }
 
-/** Where a room's events go. Both calls queue and return; they keep the order they are made in. */
+/** Where a room's events go. Calls queue and return; they keep the order they are made in. */
 export interface Outlet {
+  /** Sends on what is queued for a room: what comes later goes to other members. */
+  flush(room: string): void
   /** The same message to every member. */
   message(room: string, members: ReadonlySet<Member>, epoch: string, entry: Entry): void
   /** Tells members that their history no longer holds (D6). */

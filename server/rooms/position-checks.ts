@@ -16,8 +16,6 @@ export interface PositionChecks {
 /** Rooms per pipelined batch: large enough to amortise the round trip, small enough not to block Redis. */
 const BATCH = 500
 const TICK_MS = 1000
-/** Every room is verified once in about this many ticks; this also keeps its log from expiring. */
-const IDLE_TICKS = 60
 /** Instances that lost the same Redis do not come back in the same instant. */
 const JITTER_MS = 150
 /** A frame may still be under way on the other connection when the log already shows its entry. */
@@ -26,8 +24,11 @@ const GRACE_MS = 150
 export function createPositionChecks(deps: {
   log: MessageLog
   rooms: () => Iterable<LocalRoom>
+  /** How often each room has its turn while nothing is wrong. */
+  everyMs: number
 }): PositionChecks {
   const { log } = deps
+  const turns = Math.max(1, Math.floor(deps.everyMs / TICK_MS))
   let scheduled: NodeJS.Timeout | undefined
   let stopped = false
   let turn = 0
@@ -69,14 +70,14 @@ export function createPositionChecks(deps: {
     return verifyInTurn([...deps.rooms()].filter((room) => room.live))
   }
 
-  /** Rooms that are behind each tick; of the others a share, so that all have their turn in a minute. */
+  /** Rooms that are behind each tick; of the others a share, so that all have their turn. */
   async function tick(): Promise<void> {
-    turn = (turn + 1) % IDLE_TICKS
+    turn = (turn + 1) % turns
     const due: LocalRoom[] = []
     let index = 0
     for (const room of deps.rooms()) {
       index += 1
-      if (room.live && (room.behind || index % IDLE_TICKS === turn)) due.push(room)
+      if (room.live && (room.behind || index % turns === turn)) due.push(room)
     }
     await verifyInTurn(due)
   }

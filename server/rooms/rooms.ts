@@ -57,6 +57,8 @@ export interface Rooms {
 export interface RoomsOptions extends LocalRoomOptions {
   /** Bytes of recent messages that all rooms may hold together. */
   ringBudgetBytes: number
+  /** How often an idle room is verified, which also keeps its log from expiring. */
+  verifyEveryMs: number
 }
 
 export interface RoomsDeps {
@@ -75,7 +77,11 @@ export function createRooms(deps: RoomsDeps): Rooms {
   const local = new Map<string, LocalRoom>()
   /** Rooms of each member, with what ends its hold on them. */
   const memberships = new Map<Member, Map<string, () => void>>()
-  const checks = createPositionChecks({ log, rooms: () => local.values() })
+  const checks = createPositionChecks({
+    log,
+    rooms: () => local.values(),
+    everyMs: options.verifyEveryMs,
+  })
 
   log.listen({
     stored: (name, epoch, entry) => local.get(name)?.stored(epoch, entry),
@@ -160,6 +166,7 @@ export function createRooms(deps: RoomsDeps): Rooms {
           if (!stillThere()) return
           if (admission === undefined || admission.position !== room.replica.tail) continue
           // D5: from here to the end of `enter` nothing else runs.
+          deps.outlet.flush(room.name)
           admit(admission)
           enter(member, room)
           return

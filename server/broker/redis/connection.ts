@@ -26,7 +26,8 @@ export interface ConnectionObserver {
   failed(failure: RedisFailure): void
 }
 
-export type ChannelListener = (message: string) => void
+export type ChannelListener = (message: Buffer) => void
+export type CommandArguments = readonly (string | Buffer)[]
 
 /**
  * One connection to one Redis server that comes back by itself for as long as it is open. Every
@@ -39,10 +40,11 @@ export interface Connection {
    * Sends one command now or rejects with `RedisFailure`; nothing is queued while disconnected.
    * `outcomeUnknown` is set where the command had been handed to the socket.
    */
-  command(args: readonly string[], deadlineMs?: number): Promise<unknown>
+  command(args: CommandArguments, deadlineMs?: number): Promise<unknown>
   /**
    * Resolves when the server has confirmed. While disconnected it resolves at once: the channel is
-   * part of what the next connection subscribes to before it is `up`.
+   * part of what the next connection subscribes to before it is `up`. So it is after a failure, unless
+   * the server refused it, until `unsubscribe`.
    */
   subscribe(channel: string, listener: ChannelListener): Promise<void>
   unsubscribe(channel: string): Promise<void>
@@ -133,8 +135,8 @@ export function createConnection(
     client.destroy()
   }
 
-  function onMessage(message: string, channel: string): void {
-    channels.get(channel)?.(message)
+  function onMessage(message: Buffer, channel: Buffer): void {
+    channels.get(channel.toString())?.(message)
   }
 
   /** Connects and subscribes to everything wanted, including what is added meanwhile. */
@@ -144,7 +146,7 @@ export function createConnection(
     for (;;) {
       const missing = [...channels.keys()].filter((channel) => !done.has(channel))
       if (missing.length === 0) break
-      await client.subscribe(missing, onMessage)
+      await client.subscribe(missing, onMessage, true)
       for (const channel of missing) done.add(channel)
     }
     current = client // in the step that found nothing missing, so that nothing slips in between
@@ -219,16 +221,16 @@ export function createConnection(
       channels.set(channel, listener)
       if (current === undefined) return
       try {
-        await onClient(COMMAND_DEADLINE_MS, (client) => client.subscribe(channel, onMessage))
+        await onClient(COMMAND_DEADLINE_MS, (client) => client.subscribe(channel, onMessage, true))
       } catch (error) {
-        channels.delete(channel)
+        if (error instanceof RedisFailure && !error.outcomeUnknown) channels.delete(channel)
         throw error
       }
     },
     async unsubscribe(channel) {
       channels.delete(channel)
       if (current === undefined) return
-      await onClient(COMMAND_DEADLINE_MS, (client) => client.unsubscribe(channel))
+      await onClient(COMMAND_DEADLINE_MS, (client) => client.unsubscribe(channel, undefined, true))
     },
     replace() {
       replaced.abort()

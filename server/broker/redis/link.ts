@@ -1,5 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import { type Connection, createConnection, type Endpoint } from './connection.ts'
+import {
+  type ChannelListener,
+  type CommandArguments,
+  type Connection,
+  createConnection,
+  type Endpoint,
+} from './connection.ts'
 import { type FailureKind, RedisFailure } from './failure.ts'
 
 export type RedisRole = 'rooms' | 'cache'
@@ -30,8 +36,8 @@ export interface RedisLink {
   /**
    * Sends a command; rejects with `RedisFailure`, at once while commands are known to fail (D7).
    */
-  command(args: readonly string[]): Promise<unknown>
-  subscribe(channel: string, listener: (message: string) => void): Promise<void>
+  command(args: CommandArguments): Promise<unknown>
+  subscribe(channel: string, listener: ChannelListener): Promise<void>
   unsubscribe(channel: string): Promise<void>
   /** Calls back each time the link becomes `ok` after subscriptions were interrupted. */
   onRestored(listener: () => void): void
@@ -138,7 +144,7 @@ export function createRedisLink(deps: LinkDeps): RedisLink {
   // Not confirmed before the connection is up, which confirms it: nothing to wait for or to fail.
   subscriptions
     ?.subscribe(probeName, (nonce) => {
-      if (nonce === awaited?.nonce) awaited.arrived()
+      if (nonce.toString() === awaited?.nonce) awaited.arrived()
     })
     .catch(() => undefined)
 

@@ -106,7 +106,9 @@ export function createRedisLog(link: RedisLink, options: RedisLogOptions): Messa
     },
     async subscribe(room) {
       const { channel } = roomKeys(keyPrefix, room)
-      await link.subscribe(channel, (text) => receive(room, text)).catch(rethrowRead)
+      await link
+        .subscribe(channel, (message) => receive(room, message.toString()))
+        .catch(rethrowRead)
     },
     async unsubscribe(room) {
       await link.unsubscribe(roomKeys(keyPrefix, room).channel).catch(rethrowRead)

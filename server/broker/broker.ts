@@ -1,0 +1,22 @@
+import type { Server } from 'socket.io'
+import type { MessageLog } from '../rooms/message-log.ts'
+import type { SessionStore } from '../session/sessions.ts'
+
+/** Where an instance keeps what it shares: in this process, or in Redis with other instances. */
+export interface Broker {
+  log: MessageLog
+  sessions: SessionStore
+  /** Undefined: Socket.IO's own, within the process. */
+  adapter: Parameters<Server['adapter']>[0] | undefined
+  /**
+   * What an acknowledged message survives: `durable` as Redis is configured to persist; `best-effort`
+   * where Redis may evict it, or does not say; `memory` until this process ends.
+   */
+  durability(): 'durable' | 'best-effort' | 'memory'
+  /** Resolves when it has worked once. */
+  ready: Promise<void>
+  /** Undefined while it works, else why not. Changes are told to `onTrouble`. */
+  trouble(): string | undefined
+  onTrouble(listener: () => void): void
+  stop(): void
+}

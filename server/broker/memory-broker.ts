@@ -1,0 +1,22 @@
+import type { Broker } from './broker.ts'
+import { createMemoryLog, createMemoryStore, type MemoryStore, type Retention } from './memory.ts'
+import { createMemorySessions } from './memory-sessions.ts'
+
+/** Everything in this process. Several brokers over one store behave like several instances. */
+export function createMemoryBroker(
+  retention: Retention,
+  newEpoch: () => string,
+  store: MemoryStore = createMemoryStore(),
+): Broker {
+  const log = createMemoryLog(store, retention, { newEpoch })
+  return {
+    log,
+    sessions: createMemorySessions(),
+    adapter: undefined,
+    durability: () => 'memory',
+    ready: Promise.resolve(),
+    trouble: () => undefined,
+    onTrouble: () => undefined,
+    stop: () => log.stop(),
+  }
+}

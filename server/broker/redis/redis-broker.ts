@@ -1,0 +1,47 @@
+import type { Broker } from '../broker.ts'
+import { createAdapter } from './adapter.ts'
+import type { RedisLink } from './link.ts'
+import { createRedisLog, type RedisLogOptions } from './log.ts'
+import { createRedisSessions } from './sessions.ts'
+
+/**
+ * Everything shared through the Redis of a link.
+ *
+ * @param evicting told when Redis turns out to evict keys, with its policy, or undefined if it does
+ *   not say
+ */
+export function createRedisBroker(
+  link: RedisLink,
+  options: RedisLogOptions,
+  evicting: (policy: string | undefined) => void,
+): Broker {
+  let durability: 'durable' | 'best-effort' = 'durable'
+
+  async function readEviction(): Promise<void> {
+    // Managed Redis may refuse INFO; what cannot be verified is not promised (D6).
+    const info = await link.command(['INFO', 'memory']).catch(() => '')
+    const policy = /^maxmemory_policy:(\S+)/m.exec(String(info))?.[1]
+    const before = durability
+    durability = policy === 'noeviction' ? 'durable' : 'best-effort'
+    if (durability === 'best-effort' && before === 'durable') evicting(policy)
+  }
+
+  // A fail-over or a mended configuration shows after the next interruption at the latest.
+  link.onRestored(() => void readEviction())
+
+  return {
+    log: createRedisLog(link, options),
+    sessions: createRedisSessions(link, options.keyPrefix),
+    adapter: createAdapter(link, options.keyPrefix),
+    durability: () => durability,
+    ready: link.ready,
+    trouble: () =>
+      link.state.name === 'ok'
+        ? undefined
+        : link.state.name === 'down'
+          ? `redis_${link.state.kind}`
+          : 'starting',
+    onTrouble: (listener) => link.onChange(listener),
+    stop: () => link.close(),
+  }
+}

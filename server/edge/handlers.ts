@@ -1,0 +1,156 @@
+import type { Socket } from 'socket.io'
+import { GatewayError } from '../errors.ts'
+import type { ConnectionIds, Events } from '../observability/events.ts'
+import {
+  type Durability,
+  type GatewayState,
+  type HelloReply,
+  type HistoryReply,
+  type JoinReply,
+  type Limits,
+  MAX_ROOMS,
+  PROTOCOL_VERSION,
+  type Request,
+  type SendReply,
+} from '../protocol.ts'
+import type { Rooms } from '../rooms/rooms.ts'
+import type { Identity } from '../session/identity.ts'
+import type { SocketMember } from './outlet.ts'
+import { bodyText } from './requests.ts'
+import { wireMessages, wirePosition } from './wire.ts'
+
+/** What all connections of an instance share. */
+export interface HandlerDeps {
+  rooms: Rooms
+  events: Events
+  instance: string
+  limits: Limits
+  state: () => GatewayState
+  durability: () => Durability
+  now?: () => number
+}
+
+/** One connection. */
+export interface Connection {
+  socket: Socket
+  identity: Identity
+  member: SocketMember
+  ids: ConnectionIds
+  /** Joins under way by room, so that a leave after a join leaves. */
+  joining: Map<string, Promise<void>>
+}
+
+/** One function per verb. Each resolves to the reply without `ok`, or throws a GatewayError. */
+export type Handlers = ReturnType<typeof createHandlers>
+
+export function createHandlers(deps: HandlerDeps) {
+  const { rooms, events, limits } = deps
+
+  async function joinNow(
+    { socket, member, ids }: Connection,
+    request: Request<'room:join'>,
+    reply: (reply: JoinReply) => void,
+  ): Promise<void> {
+    const { room, since, limit } = request
+    await rooms.join(
+      member,
+      { room, since, limit },
+      ({ position, recovered, entries }) => {
+        const messages = wireMessages(room, position.epoch, entries)
+        reply({ room, position: wirePosition(position), recovered, messages })
+        void socket.join(socketRoom(room))
+        const resume = since === undefined ? 'none' : recovered ? 'recovered' : 'reset'
+        events.joined(ids, room, resume, messages.length)
+      },
+      () => socket.connected,
+    )
+  }
+
+  return {
+    async hello({ identity }: Connection): Promise<HelloReply> {
+      return {
+        protocol: PROTOCOL_VERSION,
+        instance: deps.instance,
+        user: identity.user,
+        limits,
+        state: deps.state(),
+        durability: deps.durability(),
+      }
+    },
+
+    /** Replies by itself, in the step that admits the member (D5). */
+    async join(
+      connection: Connection,
+      request: Request<'room:join'>,
+      reply: (reply: JoinReply) => void,
+    ): Promise<void> {
+      const { member, joining } = connection
+      const { room } = request
+      const others = rooms.countOf(member) + joining.size
+      if (others >= MAX_ROOMS && !rooms.has(member, room)) {
+        throw new GatewayError('LIMIT_REACHED', `room: a connection may be in ${MAX_ROOMS} rooms`)
+      }
+      const earlier = joining.get(room)
+      const join = (async () => {
+        await earlier?.catch(() => undefined) // its own caller hears of it
+        await joinNow(connection, request, reply)
+      })()
+      joining.set(room, join)
+      try {
+        await join
+      } finally {
+        if (joining.get(room) === join) joining.delete(room)
+      }
+    },
+
+    async leave({ socket, member, joining }: Connection, { room }: Request<'room:leave'>) {
+      await joining.get(room)?.catch(() => undefined)
+      rooms.leave(member, room)
+      void socket.leave(socketRoom(room))
+      return {}
+    },
+
+    async send({ identity }: Connection, request: Request<'room:send'>): Promise<SendReply> {
+      const { room, id } = request
+      const body = bodyText(request.body, limits.maxBodyBytes)
+      const from = JSON.stringify(identity.user)
+      const content = `{"id":${JSON.stringify(id)},"from":${from},"body":${body}}`
+      const started = performance.now()
+      const { position, duplicate } = await rooms.send({
+        room,
+        sender: identity.sender,
+        id,
+        content,
+      })
+      events.sent(duplicate, performance.now() - started)
+      return { id, position: wirePosition(position), duplicate, at: position.at }
+    },
+
+    async history(
+      _connection: Connection,
+      { room, before, limit }: Request<'room:history'>,
+    ): Promise<HistoryReply> {
+      const { tail, entries } = await rooms.history(room, before, limit)
+      return { messages: wireMessages(room, tail.epoch, entries) }
+    },
+
+    /** May be lost, so that it goes through the adapter; only members are heard. */
+    typing(
+      { socket, member, identity }: Connection,
+      { room, typing }: Request<'room:typing'>,
+    ): void {
+      if (!rooms.has(member, room)) return
+      const event = { room, from: identity.user, typing }
+      socket.to(socketRoom(room)).volatile.emit('room:typing', event)
+    },
+  }
+}
+
+/**
+ * The Socket.IO room of a room, for what embedders and emitters send to it. Every connection is alone
+ * in the room of its own id: a room of that form gets another name, or members would hear what is
+ * meant for one connection.
+ */
+export function socketRoom(room: string): string {
+  return /^[\w-]{20}$/.test(room) ? `room:${room}` : room
+}

@@ -1,0 +1,128 @@
+import { randomUUID } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { createServer, type Server } from 'node:http'
+import { join } from 'node:path'
+import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express'
+import helmet from 'helmet'
+import { pinoHttp } from 'pino-http'
+import { GatewayError, toWireError } from '../errors.ts'
+import type { Health } from '../observability/health.ts'
+import type { Logger } from '../observability/logger.ts'
+import type { Metrics } from '../observability/metrics.ts'
+
+export interface HttpDeps {
+  logger: Logger
+  metrics: Metrics
+  health: () => Health
+  /** Folder with the built chat page. */
+  pageDir: string
+  socketPath: string
+}
+
+const STATUS: Partial<Record<string, number>> = {
+  BAD_REQUEST: 400,
+  UNAUTHORIZED: 401,
+  FORBIDDEN: 403,
+  NOT_FOUND: 404,
+  TOO_LARGE: 413,
+  RATE_LIMITED: 429,
+  UNAVAILABLE: 503,
+  OUTCOME_UNKNOWN: 503,
+  OVERLOADED: 503,
+  DRAINING: 503,
+}
+
+/** Probes, metrics and the chat page. Liveness asks nobody: it must not depend on Redis. */
+export function createHttp(deps: HttpDeps): { app: Express; server: Server } {
+  const { health, metrics } = deps
+  const app = express()
+  app.disable('x-powered-by')
+  app.use(
+    pinoHttp({
+      logger: deps.logger,
+      genReqId: (request) => {
+        const given = request.headers['x-request-id']
+        return typeof given === 'string' && /^[\w.-]{1,64}$/.test(given) ? given : randomUUID()
+      },
+      // Probes and pages come all the time; what fails is worth a line.
+      customLogLevel: (_request, response, error) =>
+        error || response.statusCode >= 500 ? 'warn' : 'debug',
+      // Headers hold cookies and tokens, queries may: ids, method and path are enough.
+      serializers: {
+        req: (request: { id: string; method: string; url: string }) => ({
+          id: request.id,
+          method: request.method,
+          path: request.url.split('?', 1)[0],
+        }),
+        res: (response: { statusCode: number }) => ({ statusCode: response.statusCode }),
+      },
+    }),
+  )
+  app.use(
+    helmet({
+      contentSecurityPolicy: {
+        useDefaults: false,
+        directives: {
+          defaultSrc: ["'self'"],
+          connectSrc: ["'self'", 'ws:', 'wss:'],
+          objectSrc: ["'none'"],
+          baseUri: ["'self'"],
+          frameAncestors: ["'none'"],
+        },
+      },
+      // TLS ends at the load balancer, which knows whether it may promise it for good.
+      strictTransportSecurity: false,
+    }),
+  )
+
+  app.get('/health', (_request, response) => void response.json(health()))
+  app.get('/health/live', (_request, response) => void response.json({ live: true }))
+  app.get('/health/ready', (_request, response) => {
+    const { ready, status, redis } = health()
+    response.status(ready ? 200 : 503).json({ ready, status, redis })
+  })
+  app.get('/metrics', async (_request, response) => {
+    response.type(metrics.registry.contentType).send(await metrics.registry.metrics())
+  })
+  app.get(['/', '/index.html'], chatPage(deps))
+  app.use(
+    '/assets',
+    express.static(join(deps.pageDir, 'assets'), { immutable: true, maxAge: '1y' }),
+  )
+  app.use(express.static(deps.pageDir, { index: false }))
+  app.use((request) => {
+    throw new GatewayError('NOT_FOUND', `there is nothing at ${request.path}`)
+  })
+  app.use(errorReply)
+  return { app, server: createServer(app) }
+}
+
+/** The page learns the Socket.IO path from a meta element. */
+function chatPage({ pageDir, socketPath }: HttpDeps): RequestHandler {
+  return async (_request, response) => {
+    const html = await readFile(join(pageDir, 'index.html'), 'utf8').catch(() => undefined)
+    if (html === undefined) {
+      throw new GatewayError('NOT_FOUND', 'the chat page is not built: run npm run build')
+    }
+    const meta = /(<meta name="roomwire-socket-path" content=")[^"]*(")/
+    response
+      .type('html')
+      .set('cache-control', 'no-cache')
+      .send(html.replace(meta, (_all, open, close) => `${open}${socketPath}${close}`))
+  }
+}
+
+const errorReply: ErrorRequestHandler = (error: unknown, request, response, next) => {
+  if (response.headersSent) return next(error)
+  const wire = toWireError(asGatewayError(error))
+  if (wire.code === 'INTERNAL') request.log.error({ err: error }, 'request failed')
+  response.status(STATUS[wire.code] ?? 500).json({ ok: false, error: wire })
+}
+
+/** Express and its body parser refuse bad requests with errors of their own. */
+function asGatewayError(error: unknown): unknown {
+  if (error instanceof GatewayError || !(error instanceof Error)) return error
+  const status = 'status' in error ? error.status : undefined
+  if (typeof status !== 'number' || status < 400 || status > 499) return error
+  return new GatewayError(status === 413 ? 'TOO_LARGE' : 'BAD_REQUEST', 'the request is malformed')
+}

@@ -1,0 +1,288 @@
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { existsSync, readFileSync } from 'node:fs'
+import type { Server as HttpServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import type { Express } from 'express'
+import { Server } from 'socket.io'
+import type { MemoryStore } from './broker/memory.ts'
+import { createMemoryBroker } from './broker/memory-broker.ts'
+import { refusedPasswordHint } from './broker/redis/credentials.ts'
+import { createRedisLink, type RedisLink, type RedisRole } from './broker/redis/link.ts'
+import { createRedisBroker } from './broker/redis/redis-broker.ts'
+import type { Config, RedisTarget } from './config.ts'
+import { createHandlers } from './edge/handlers.ts'
+import { createHttp } from './edge/http.ts'
+import { createOutlet } from './edge/outlet.ts'
+import { createSockets } from './edge/sockets.ts'
+import { createStatus } from './edge/status.ts'
+import { createEvents } from './observability/events.ts'
+import { type Health, readHealth } from './observability/health.ts'
+import { createLogger, type Logger } from './observability/logger.ts'
+import { createMetrics, type Metrics } from './observability/metrics.ts'
+import { createRedisEvents, type RedisHealth } from './observability/redis-events.ts'
+import { MAX_HISTORY, MAX_ID_LENGTH, MAX_ROOM_BYTES, MAX_ROOMS } from './protocol.ts'
+import { createRooms } from './rooms/rooms.ts'
+import { createSessions } from './session/sessions.ts'
+
+export { type Config, ConfigError, readConfig } from './config.ts'
+
+/** Replaces a part of the gateway, for embedding and for tests. */
+export interface Overrides {
+  logger?: Logger
+  /** Rooms of a memory gateway; gateways that share one behave like instances that share a Redis. */
+  store?: MemoryStore
+}
+
+/** One instance. */
+export interface Gateway {
+  /** The Socket.IO server: add handlers, namespaces and middleware of your own. */
+  readonly io: Server
+  /** The Express application behind the probes. */
+  readonly app: Express
+  readonly http: HttpServer
+  readonly logger: Logger
+  readonly metrics: Metrics
+  readonly health: () => Health
+  /** Listens; resolves with the address as soon as connections are accepted, whatever Redis does. */
+  start(): Promise<{ host: string; port: number }>
+  /**
+   * Stops for good: not ready, no new connections or requests, finishes what it accepted, sends
+   * clients to another instance, closes. Takes `SHUTDOWN_TIMEOUT` at most.
+   */
+  stop(): Promise<void>
+}
+
+const RING_CAPACITY = 128
+const RING_BUDGET_BYTES = 64 * 1024 * 1024
+const FILL_PAGE = 500
+const LINGER_MS = 5000
+
+/** Assembles an instance in the order data flows: Redis, rooms, connections, HTTP. */
+export function createGateway(config: Config, overrides: Overrides = {}): Gateway {
+  const logger =
+    overrides.logger ?? createLogger({ level: config.logLevel, instance: config.instanceId })
+  const metrics = createMetrics()
+  const events = createEvents({ logger, metrics })
+
+  // Where messages live.
+  const links: RedisLink[] = []
+  const redisHealth: Health['redis'] = { rooms: { state: 'memory' }, cache: { state: 'memory' } }
+  const roomsLink = config.rooms && connect('rooms', config.rooms, true)
+  if (config.cache) connect('cache', config.cache, false)
+  const newEpoch = () => randomBytes(9).toString('base64url')
+  const broker = roomsLink
+    ? createRedisBroker(
+        roomsLink,
+        {
+          keyPrefix: config.redisKeyPrefix,
+          logMax: config.roomLogMax,
+          logTtlMs: config.roomLogTtlMs,
+          dedupWindowMs: config.dedupWindowMs,
+          newEpoch,
+        },
+        (policy) =>
+          logger.warn(
+            { policy },
+            'the Redis that holds rooms may evict messages, or does not say: durability is best-effort; set maxmemory-policy noeviction',
+          ),
+      )
+    : createMemoryBroker(
+        {
+          logMax: config.roomLogMax,
+          logTtlMs: config.roomLogTtlMs,
+          dedupWindowMs: config.dedupWindowMs,
+        },
+        newEpoch,
+        overrides.store,
+      )
+
+  // What a room is.
+  const outlet = createOutlet({ delivered: events.delivered })
+  const rooms = createRooms({
+    log: broker.log,
+    outlet,
+    observer: { filled: events.filled, fillFailed: events.fillFailed, reset: events.reset },
+    options: {
+      ringCapacity: RING_CAPACITY,
+      ringBudgetBytes: RING_BUDGET_BYTES,
+      resumeMax: config.resumeMax,
+      pageSize: FILL_PAGE,
+      lingerMs: LINGER_MS,
+      // Half of the life of an idle log: whoever has members keeps it.
+      verifyEveryMs: Math.min(60_000, config.roomLogTtlMs / 2),
+    },
+  })
+
+  // Where clients arrive.
+  let started = false
+  let draining = false
+  const health = () => readHealth(healthSource)
+  const { app, server } = createHttp({
+    logger,
+    metrics,
+    health,
+    pageDir: pageDir(),
+    socketPath: config.socketPath,
+  })
+  const io = new Server(server, {
+    path: config.socketPath,
+    transports: config.websocket ? ['websocket', 'polling'] : ['polling'],
+    pingInterval: config.pingIntervalMs,
+    pingTimeout: config.pingTimeoutMs,
+    // Bodies that are a little too long still get an answer; JSON may escape a byte into six.
+    maxHttpBufferSize: Math.max(1_000_000, config.maxBodyBytes * 6 + 65_536),
+    ...(config.corsOrigins.length > 0 && {
+      cors: config.corsOrigins.includes('*')
+        ? { origin: '*' }
+        : { origin: [...config.corsOrigins], credentials: true },
+    }),
+    allowRequest: (_request, decide) => decide(draining ? 'draining' : undefined, !draining),
+  })
+  if (broker.adapter !== undefined) io.adapter(broker.adapter)
+  const status = createStatus({
+    trouble: broker.trouble,
+    announce: (event) => sockets.announce(event),
+  })
+  broker.onTrouble(status.update)
+  const sockets = createSockets({
+    io,
+    rooms,
+    events,
+    sessions: createSessions({ store: broker.sessions, instance: config.instanceId }),
+    status: status.current,
+    handlers: createHandlers({
+      rooms,
+      events,
+      instance: config.instanceId,
+      limits: {
+        maxBodyBytes: config.maxBodyBytes,
+        maxRoomBytes: MAX_ROOM_BYTES,
+        maxRooms: MAX_ROOMS,
+        maxIdLength: MAX_ID_LENGTH,
+        maxHistory: MAX_HISTORY,
+        resumeMax: config.resumeMax,
+        dedupWindowMs: config.dedupWindowMs,
+      },
+      state: () => (broker.trouble() === undefined ? 'ok' : 'degraded'),
+      durability: broker.durability,
+    }),
+  })
+  io.engine.on('connection_error', (error: { code: number; message: string }) => {
+    events.handshakeRefused(error.message)
+  })
+
+  // What operators see.
+  const healthSource = {
+    instance: config.instanceId,
+    version: version(),
+    durability: broker.durability,
+    redis: () => redisHealth,
+    connections: () => sockets.count,
+    rooms: () => {
+      const { rooms: local, members, behind } = rooms.counts()
+      return { local, members, behind }
+    },
+    started: () => started,
+    draining: () => draining,
+    readyFollowsRedis: config.readyFollowsRedis,
+  }
+  metrics.onScrape(() => {
+    const { rooms: local, members, behind } = rooms.counts()
+    metrics.localRooms.set(local)
+    metrics.roomMembers.set(members)
+    metrics.roomsBehind.set(behind)
+  })
+
+  function connect(role: RedisRole, target: RedisTarget, receives: boolean): RedisLink {
+    const observer = createRedisEvents(role, { logger, metrics })
+    const show = (state: RedisHealth) => {
+      redisHealth[role] = state
+    }
+    show({ state: 'starting' })
+    const hint = refusedPasswordHint(target.source)
+    const link = createRedisLink({
+      role,
+      endpoint: () => target,
+      keyPrefix: config.redisKeyPrefix,
+      instance: config.instanceId,
+      receives,
+      observer: {
+        failed: (_role, { kind }) => observer.failed(kind),
+        probed: (_role, roundTripMs) => observer.probed(roundTripMs),
+        changed(_role, state) {
+          if (state.name === 'ok') {
+            show({ state: 'ok', since: new Date(state.since).toISOString() })
+            observer.up()
+          } else if (state.name === 'down') {
+            const { kind, failures } = state
+            const message =
+              kind === 'wrongpass' && hint ? `${state.message}; ${hint}` : state.message
+            const since = new Date(state.since).toISOString()
+            show({ state: 'down', since, kind, message, failures })
+            observer.down(kind, message)
+          }
+        },
+      },
+    })
+    links.push(link)
+    return link
+  }
+
+  async function drain(deadline: AbortSignal): Promise<void> {
+    sockets.refuse()
+    while (sockets.pending > 0 && !deadline.aborted) await sleep(20)
+    sockets.sendAway({ code: 'SHUTDOWN', reconnect: true })
+    while (sockets.count > 0 && !deadline.aborted) await sleep(20)
+  }
+
+  return {
+    io,
+    app,
+    http: server,
+    logger,
+    metrics,
+    health,
+    async start() {
+      server.listen(config.port, config.host)
+      await once(server, 'listening')
+      void Promise.all(links.map((link) => link.ready)).then(() => {
+        started = true
+      })
+      const { address: host, port } = server.address() as AddressInfo
+      logger.info({ host, port }, 'listening')
+      return { host, port }
+    },
+    async stop() {
+      draining = true
+      const deadline = AbortSignal.timeout(config.shutdownTimeoutMs)
+      await drain(deadline)
+      rooms.stop()
+      status.stop()
+      io.local.disconnectSockets(true)
+      server.closeAllConnections()
+      await new Promise<void>((resolve) => server.close(() => resolve()))
+      broker.stop()
+      for (const link of links) link.close()
+      logger.info('stopped')
+    },
+  }
+}
+
+/** Where `vite build` puts the page: beside dist/server, also when this file is run from source. */
+function pageDir(): string {
+  const built = fileURLToPath(new URL('../client-demo/', import.meta.url))
+  return existsSync(`${built}/assets`)
+    ? built
+    : fileURLToPath(new URL('../dist/client-demo/', import.meta.url))
+}
+
+function version(): string {
+  for (const path of ['../package.json', '../../package.json']) {
+    const url = new URL(path, import.meta.url)
+    if (existsSync(url)) return String(JSON.parse(readFileSync(url, 'utf8')).version)
+  }
+  return 'unknown'
+}

@@ -1,0 +1,62 @@
+#!/usr/bin/env node
+import { configErrorText, EXIT_CONFIG, runCli } from './cli.ts'
+import { ConfigError, readConfig } from './config.ts'
+import { createGateway } from './gateway.ts'
+
+/** The process: environment, signals, exit codes. No other file of the server touches `process`. */
+const { argv, env, stderr, stdout } = process
+
+const outcome = await runCli(argv.slice(2), { env, stdout, stderr })
+if (outcome === 'start') await run()
+else process.exitCode = outcome
+
+async function run(): Promise<void> {
+  const { config, warnings } = read()
+  const gateway = createGateway(config)
+  const { logger, metrics } = gateway
+  for (const { level, variable, message } of warnings)
+    logger[level]({ variable }, `${variable} ${message}`)
+  if (config.rooms === undefined) {
+    logger.info('rooms live in memory: one instance, and messages end with this process')
+  }
+
+  process.on('unhandledRejection', (error) => {
+    metrics.unhandled.inc()
+    logger.error({ err: error }, 'unhandled rejection')
+  })
+  process.on('uncaughtException', (error) => {
+    logger.fatal({ err: error }, 'uncaught exception')
+    process.exit(1)
+  })
+
+  let stopping = false
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      if (stopping) process.exit(1) // asked twice: at once
+      stopping = true
+      logger.info({ signal }, 'stopping')
+      gateway.stop().then(
+        () => process.exit(0),
+        (error: unknown) => {
+          logger.fatal({ err: error }, 'stopping failed')
+          process.exit(1)
+        },
+      )
+    })
+  }
+
+  await gateway.start().catch((error: unknown) => {
+    logger.fatal({ err: error }, 'cannot listen')
+    process.exit(1)
+  })
+}
+
+function read(): ReturnType<typeof readConfig> {
+  try {
+    return readConfig(env)
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    stderr.write(configErrorText(error))
+    process.exit(EXIT_CONFIG)
+  }
+}

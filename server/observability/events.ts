@@ -1,0 +1,102 @@
+import type { Logger } from './logger.ts'
+import type { Metrics } from './metrics.ts'
+
+/** Why a session's former connection ended; `unknown` where nobody saw it end. */
+export interface Reconnection {
+  cause: string
+  sameInstance: boolean
+  /** Undefined where the end was not seen, as after a crash. */
+  gapMs: number | undefined
+}
+
+/** Where a log line belongs: the connection, never the session, which is a secret. */
+export interface ConnectionIds {
+  connection: string
+  user: string
+}
+
+/** What happens in a gateway, one function each: a metric, and a log line where somebody will look for it. */
+export type Events = ReturnType<typeof createEvents>
+
+export function createEvents(deps: { logger: Logger; metrics: Metrics }) {
+  const { logger, metrics } = deps
+  return {
+    connected(ids: ConnectionIds, transport: string): void {
+      metrics.connections.inc({ transport })
+      metrics.connectionsOpened.inc({ transport })
+      logger.debug({ ...ids, transport }, 'connected')
+    },
+    upgraded(from: string, to: string): void {
+      metrics.connections.dec({ transport: from })
+      metrics.connections.inc({ transport: to })
+    },
+    disconnected(ids: ConnectionIds, transport: string, reason: string): void {
+      metrics.connections.dec({ transport })
+      metrics.disconnects.inc({ reason: label(reason) })
+      logger.debug({ ...ids, transport, reason }, 'disconnected')
+    },
+    reconnected(ids: ConnectionIds, { cause, sameInstance, gapMs }: Reconnection): void {
+      metrics.reconnections.inc({
+        cause: label(cause),
+        instance: sameInstance ? 'same' : 'other',
+      })
+      if (gapMs !== undefined) metrics.reconnectionGap.observe(gapMs / 1000)
+      logger.debug({ ...ids, cause, sameInstance, gapMs }, 'reconnected')
+    },
+    joined(
+      ids: ConnectionIds,
+      room: string,
+      resume: 'none' | 'recovered' | 'reset',
+      messages: number,
+    ): void {
+      if (resume !== 'none') metrics.resumes.inc({ outcome: resume })
+      if (resume === 'recovered') metrics.replayed.inc(messages)
+      logger.trace({ ...ids, room, resume, messages }, 'joined')
+    },
+    sent(duplicate: boolean, durationMs: number): void {
+      metrics.sends.inc({ outcome: duplicate ? 'duplicate' : 'stored' })
+      metrics.sendDuration.observe(durationMs / 1000)
+    },
+    refused(ids: ConnectionIds, event: string, code: string, cause: unknown): void {
+      metrics.refused.inc({ event, code })
+      if (event === 'room:send') metrics.sends.inc({ outcome: code })
+      if (code === 'INTERNAL') logger.error({ ...ids, event, err: cause }, 'request failed')
+      else logger.debug({ ...ids, event, code }, 'request refused')
+    },
+    ignored(event: string): void {
+      metrics.ignored.inc({ event })
+    },
+    packetRefused(ids: ConnectionIds, reason: string): void {
+      metrics.packetsRefused.inc({ reason: label(reason) })
+      logger.info({ ...ids, reason }, 'connection ended by its packet')
+    },
+    delivered(count: number): void {
+      metrics.deliveries.inc(count)
+    },
+    filled(room: string, entries: number): void {
+      metrics.gapsFilled.inc()
+      metrics.gapMessages.inc(entries)
+      logger.debug({ room, entries }, 'gap filled')
+    },
+    fillFailed(room: string, error: unknown): void {
+      metrics.fillFailures.inc()
+      logger.debug({ room, err: error }, 'fill failed')
+    },
+    reset(room: string, reason: string, members: number): void {
+      metrics.resets.inc({ reason })
+      logger.warn({ room, reason, members }, 'room reset')
+    },
+    handshakeRefused(reason: string): void {
+      metrics.packetsRefused.inc({ reason: label(reason) })
+      logger.debug({ reason }, 'handshake refused')
+    },
+  }
+}
+
+/** A metric label from a library's words: `transport close` → `transport_close`. */
+function label(words: string): string {
+  return words
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '_')
+    .slice(0, 40)
+}

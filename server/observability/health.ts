@@ -1,0 +1,46 @@
+import type { RedisHealth } from './redis-events.ts'
+
+export interface Health {
+  status: 'ok' | 'degraded' | 'starting' | 'draining'
+  instance: string
+  version: string
+  uptimeSeconds: number
+  ready: boolean
+  durability: 'durable' | 'best-effort' | 'memory'
+  redis: { rooms: RedisHealth; cache: RedisHealth }
+  connections: number
+  rooms: { local: number; members: number; behind: number }
+}
+
+/** What the probes answer from. */
+export interface HealthSource {
+  instance: string
+  version: string
+  durability: () => Health['durability']
+  redis: () => Health['redis']
+  connections: () => number
+  rooms: () => Health['rooms']
+  /** Every Redis role has worked once. */
+  started: () => boolean
+  draining: () => boolean
+  /** Readiness falls with the rooms' Redis instead of staying up degraded. */
+  readyFollowsRedis: boolean
+}
+
+export function readHealth(source: HealthSource): Health {
+  const redis = source.redis()
+  const down = redis.rooms.state === 'down' || redis.cache.state === 'down'
+  const roomsWork = redis.rooms.state === 'ok' || redis.rooms.state === 'memory'
+  const starting = !source.started()
+  return {
+    status: source.draining() ? 'draining' : starting ? 'starting' : down ? 'degraded' : 'ok',
+    instance: source.instance,
+    version: source.version,
+    uptimeSeconds: Math.round(performance.now() / 1000),
+    ready: !source.draining() && !starting && (roomsWork || !source.readyFollowsRedis),
+    durability: source.durability(),
+    redis,
+    connections: source.connections(),
+    rooms: source.rooms(),
+  }
+}

@@ -1,0 +1,102 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+
+/** Second boundaries for things a person waits for, from a blink to a lunch break. */
+const GAP_SECONDS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800]
+const ROUND_TRIP_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2]
+
+/** Every metric there is: `roomwire_*`, base units, labels of few values and never an id. */
+export type Metrics = ReturnType<typeof createMetrics>
+
+export function createMetrics() {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry, prefix: 'roomwire_' })
+  const registers = [registry]
+
+  const counter = <L extends string>(name: string, help: string, labelNames: readonly L[]) =>
+    new Counter({ name: `roomwire_${name}`, help, labelNames: [...labelNames], registers })
+  const gauge = <L extends string>(name: string, help: string, labelNames: readonly L[]) =>
+    new Gauge({ name: `roomwire_${name}`, help, labelNames: [...labelNames], registers })
+  const seconds = <L extends string>(
+    name: string,
+    help: string,
+    buckets: number[],
+    labelNames: readonly L[],
+  ) =>
+    new Histogram({
+      name: `roomwire_${name}_seconds`,
+      help,
+      buckets,
+      labelNames: [...labelNames],
+      registers,
+    })
+
+  const scrapes: (() => void)[] = []
+  new Gauge({
+    name: 'roomwire_uptime_seconds',
+    help: 'Age of this process.',
+    registers,
+    collect() {
+      this.set(performance.now() / 1000)
+      for (const read of scrapes) read()
+    },
+  })
+
+  return {
+    registry,
+    /** Reads values that are derived rather than counted, at every scrape. */
+    onScrape: (read: () => void) => void scrapes.push(read),
+    connections: gauge('connections', 'Open connections.', ['transport']),
+    connectionsOpened: counter('connections_opened_total', 'Connections accepted.', ['transport']),
+    disconnects: counter('disconnects_total', 'Connections that ended, by reason.', ['reason']),
+    reconnections: counter(
+      'reconnections_total',
+      'Connections of a session that was here before: why its last one ended and where it was.',
+      ['cause', 'instance'],
+    ),
+    reconnectionGap: seconds(
+      'reconnection_gap',
+      'Between the end of a session’s connection, where it was seen, and its next one.',
+      GAP_SECONDS,
+      [],
+    ),
+    resumes: counter('resumes_total', 'Joins with a position.', ['outcome']),
+    replayed: counter('messages_replayed_total', 'Messages that resumes brought back.', []),
+    sends: counter('sends_total', 'room:send by outcome: stored, duplicate or an error code.', [
+      'outcome',
+    ]),
+    sendDuration: seconds(
+      'send_duration',
+      'From room:send to its acknowledgement.',
+      ROUND_TRIP_SECONDS,
+      [],
+    ),
+    deliveries: counter('deliveries_total', 'Messages handed to members’ connections.', []),
+    gapsFilled: counter('gaps_filled_total', 'Gaps that were filled from the log.', []),
+    gapMessages: counter('gap_messages_total', 'Messages fetched to fill gaps.', []),
+    fillFailures: counter('fill_failures_total', 'Fetches from the log that failed.', []),
+    resets: counter('room_resets_total', 'Rooms whose members were told to start over.', [
+      'reason',
+    ]),
+    localRooms: gauge('local_rooms', 'Rooms this instance is subscribed to.', []),
+    roomMembers: gauge('room_members', 'Memberships on this instance.', []),
+    roomsBehind: gauge('rooms_behind', 'Local rooms with a gap that is not filled yet.', []),
+    ignored: counter('requests_ignored_total', 'Requests without an acknowledgement.', ['event']),
+    refused: counter('requests_refused_total', 'Requests answered with an error.', [
+      'event',
+      'code',
+    ]),
+    packetsRefused: counter('packets_refused_total', 'Connections ended by a packet.', ['reason']),
+    redisUp: gauge('redis_up', '1 while the probe of a role goes round.', ['role']),
+    redisErrors: counter('redis_errors_total', 'Failures of Redis by role and kind.', [
+      'role',
+      'kind',
+    ]),
+    redisProbe: seconds(
+      'redis_probe',
+      'A write, and a nonce published and received back.',
+      ROUND_TRIP_SECONDS,
+      ['role'],
+    ),
+    unhandled: counter('unhandled_errors_total', 'Rejections nobody handled: a bug.', []),
+  }
+}
