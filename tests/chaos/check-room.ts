@@ -1,7 +1,7 @@
-import type { CheckContext } from './checker.js'
-import { finalLog, type RoomEvidence } from './evidence.js'
-import type { HistoryEvent } from './history.js'
-import { show, type Violation } from './view.js'
+import type { CheckContext } from './checker.ts'
+import { finalLog, type RoomEvidence } from './evidence.ts'
+import type { HistoryEvent } from './history.ts'
+import { show, type Violation } from './view.ts'
 
 /**
  * What needs no view: acknowledgements, ids and offsets against each other and the final log.
@@ -125,7 +125,8 @@ function checkAcks(
   const [first] = facts
   if (first === undefined) return
   const within = facts.filter((fact) => fact.t - first.t < context.dedupWindowMs)
-  const places = new Set(within.map(({ position }) => `${position.epoch}:${position.offset}`))
+  // A new epoch renames positions, it does not move messages: offsets and times are what counts.
+  const places = new Set(within.map(({ position }) => `${position.offset}-${position.at}`))
   const fresh = within.filter((fact) => !fact.duplicate).length
   if (places.size <= 1 && fresh <= 1) return
   const text =

@@ -1,5 +1,5 @@
-import { finalLog, type RoomEvidence } from './evidence.js'
-import { type Segment, show, type Violation } from './view.js'
+import { finalLog, type RoomEvidence } from './evidence.ts'
+import { type Segment, show, type Violation } from './view.ts'
 
 /**
  * One segment against what others know of the room: every offset of its span was seen, and what was

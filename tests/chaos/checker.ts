@@ -1,8 +1,8 @@
-import { checkRoom } from './check-room.js'
-import { checkSegment } from './check-segment.js'
-import { gather } from './evidence.js'
-import type { HistoryEvent } from './history.js'
-import { readView, type View, type Violation } from './view.js'
+import { checkRoom } from './check-room.ts'
+import { checkSegment } from './check-segment.ts'
+import { gather } from './evidence.ts'
+import type { HistoryEvent } from './history.ts'
+import { readView, type View, type Violation } from './view.ts'
 
 export interface CheckContext {
   /**

@@ -1,4 +1,4 @@
-import type { Entry, HistoryEvent } from './history.js'
+import type { Entry, HistoryEvent } from './history.ts'
 
 /** Who says that a message exists, by room. */
 export interface RoomEvidence {

@@ -1,4 +1,4 @@
-import type { Position } from '../../server/protocol.js'
+import type { Position } from '../../server/protocol.ts'
 
 /** One stored message as somebody saw it. `altered` marks a body other than the one sent under `id`. */
 export interface Entry {

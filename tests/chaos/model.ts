@@ -1,6 +1,6 @@
-import type { Position } from '../../server/protocol.js'
-import { createHistory, type Entry, type HistoryEvent } from './history.js'
-import { createRandom } from './random.js'
+import type { Position } from '../../server/protocol.ts'
+import { createHistory, type Entry, type HistoryEvent } from './history.ts'
+import { createRandom } from './random.ts'
 
 interface ModelRoom {
   name: string

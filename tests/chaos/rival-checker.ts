@@ -1,4 +1,4 @@
-import type { HistoryEvent } from './history.js'
+import type { HistoryEvent } from './history.ts'
 
 export interface RivalReport {
   sent: number

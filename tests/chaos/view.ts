@@ -1,4 +1,4 @@
-import type { Entry, HistoryEvent } from './history.js'
+import type { Entry, HistoryEvent } from './history.ts'
 
 export type ViolationKind =
   /** A message that exists and that a member, by its position past it, never saw. */

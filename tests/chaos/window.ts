@@ -1,5 +1,5 @@
-import type { HistoryEvent } from './history.js'
-import { show, type Violation } from './view.js'
+import type { HistoryEvent } from './history.ts'
+import { show, type Violation } from './view.ts'
 
 const MAX_LINES = 40
 /** Events of the same client and room shown on either side of the place. */

@@ -1,0 +1,75 @@
+import { mkdtemp, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createScope } from '../support/scope.ts'
+import { type HistoryEvent, toJsonLines } from './history.ts'
+import { roundLine, type Summary, summarise } from './report.ts'
+import { type RoundOptions, type RoundResult, runRound } from './round.ts'
+import { type FaultKind, planRounds } from './schedule.ts'
+import { type Contender, startSystem } from './system.ts'
+import { showWindow } from './window.ts'
+
+const INSTANCES = 3
+/** Windows printed for one round; the rest is in its file. */
+const SHOWN = 5
+/** Rounds after which the log of past rooms is taken out of Redis, so that restarts stay short. */
+const SWEEP_EVERY = 5
+
+export interface CampaignOptions extends RoundOptions {
+  contender: Contender
+  rounds: number
+  seed: number
+  kinds: readonly FaultKind[]
+  /** Every round's history is written, not only a failed one's. */
+  keep: boolean
+  /** Takes lines of progress, and what there is to say about violations. */
+  say(line: string): void
+}
+
+/** Runs rounds on one system; stops early only where a round cannot begin. */
+export async function runCampaign(options: CampaignOptions): Promise<Summary> {
+  const { contender, seed, rounds, lengthMs, kinds, say } = options
+  const scope = createScope()
+  const results: RoundResult[] = []
+  try {
+    const system = await startSystem(scope, { contender, instances: INSTANCES })
+    const reading = setInterval(() => {
+      for (const { name, port } of system.instances) void system.tally.read(name, port)
+    }, 1000)
+    scope.defer(() => clearInterval(reading))
+    for (const plan of planRounds({ seed, rounds, lengthMs, instances: INSTANCES, kinds })) {
+      const result = await runRound(system, plan, options)
+      say(roundLine(result))
+      const violations = result.report?.violations ?? []
+      if (options.keep || violations.length > 0 || result.failure !== undefined) {
+        say(`the history is in ${await keepHistory(seed, plan.round, result.events)}`)
+      }
+      for (const violation of violations.slice(0, SHOWN)) say(showWindow(result.events, violation))
+      if (violations.length > SHOWN) say(`… and ${violations.length - SHOWN} more violations`)
+      // Histories are large: only the verdicts stay.
+      results.push({ ...result, events: [] })
+      if (result.tookMs === 0) break
+      if (results.length % SWEEP_EVERY === 0) await sweep(system.redis.cli)
+    }
+    return summarise(seed, system, results)
+  } finally {
+    await scope.close().catch((error: unknown) => say(`while ending: ${error}`))
+  }
+}
+
+async function keepHistory(
+  seed: number,
+  round: number,
+  events: readonly HistoryEvent[],
+): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'roomwire-chaos-'))
+  const path = join(folder, `seed-${seed}-round-${round}.jsonl`)
+  await writeFile(path, toJsonLines(events))
+  return path
+}
+
+/** Forgets all rooms and shortens the append-only file. Nobody is in a room between rounds. */
+async function sweep(cli: (...args: string[]) => Promise<string>): Promise<void> {
+  await cli('FLUSHALL')
+  await cli('BGREWRITEAOF')
+}

@@ -1,0 +1,140 @@
+import type { Position } from '../../server/protocol.ts'
+import type { Fact } from './history.ts'
+import type { Random } from './random.ts'
+import { createRecordingClient, type RecordingClient } from './recording-client.ts'
+
+/** Shares of the clients that a fault hits. */
+const DROPPED = 0.3
+const STALLED = 0.2
+
+export interface CrowdOptions {
+  url: string
+  /** Tells the clients of one round from those of others. */
+  tag: string
+  clients: number
+  rooms: readonly string[]
+  /** Messages per second, over all clients. */
+  rate: number
+  random: Random
+  dialect: 'roomwire' | 'stock'
+  record(fact: Fact): void
+}
+
+/** All recording clients of a round, and the load that they make. */
+export interface Crowd {
+  readonly clients: readonly RecordingClient[]
+  /** Sends without an acknowledgement, over all clients. */
+  readonly pending: number
+  /** Sends that no client had room for; the rate was not reached. */
+  readonly refused: number
+  start(): void
+  /** No new sends, no more stepping out; what is pending goes on. */
+  quieten(): void
+  /** Every client sends two messages of `size` bytes at once. */
+  burst(size: number): void
+  /** Cuts some clients off; returns how many. */
+  drop(random: Random): number
+  /** Some clients stop reading until `release`. */
+  stall(random: Random): { count: number; release(): void }
+  /** Every client is a member of its rooms and has seen all up to these positions. */
+  whole(tails: ReadonlyMap<string, Position>): boolean
+  /** Nobody is out of a room for a while, and nothing waits for an acknowledgement. */
+  readonly calm: boolean
+  finish(): void
+  close(): void
+}
+
+export function createCrowd(options: CrowdOptions): Crowd {
+  const { random, rooms } = options
+  const clients = Array.from({ length: options.clients }, (_, number) => {
+    const own = random.fork(number)
+    return createRecordingClient({
+      id: `${options.tag}c${number}`,
+      url: options.url,
+      rooms: rooms.filter((_, index) => index === number % rooms.length || own.chance(0.4)),
+      // One in eight polls and upgrades, one in eight polls only.
+      transports:
+        number % 8 === 6
+          ? ['polling', 'websocket']
+          : number % 8 === 7
+            ? ['polling']
+            : ['websocket'],
+      random: own,
+      record: options.record,
+      dialect: options.dialect,
+    })
+  })
+  const timers: NodeJS.Timeout[] = []
+  let refused = 0
+
+  function send(size?: number): void {
+    const client = random.pick(clients)
+    // Now and then into a room that it is no member of.
+    const room = random.chance(0.1) ? random.pick(rooms) : random.pick(client.rooms)
+    if (!client.send(room, size)) refused += 1
+  }
+
+  return {
+    clients,
+    get pending() {
+      return clients.reduce((sum, client) => sum + client.pending, 0)
+    },
+    get refused() {
+      return refused
+    },
+    start() {
+      const begin = performance.now()
+      let made = 0
+      timers.push(
+        setInterval(() => {
+          const due = ((performance.now() - begin) * options.rate) / 1000
+          for (; made < due; made += 1) send()
+        }, 5),
+        setInterval(() => {
+          const client = random.pick(clients)
+          client.stepOut(random.pick(client.rooms), random.int(200, 2500))
+        }, 700),
+        setInterval(() => {
+          const client = random.pick(clients)
+          client.read(random.pick(client.rooms))
+        }, 1000),
+      )
+    },
+    quieten() {
+      for (const timer of timers) clearInterval(timer)
+    },
+    burst(size) {
+      for (const client of clients) {
+        for (let left = 2; left > 0; left -= 1) client.send(random.pick(client.rooms), size)
+      }
+    },
+    drop(chooser) {
+      const hit = clients.filter(() => chooser.chance(DROPPED))
+      for (const client of hit) client.drop(chooser.pick(['close', 'break'] as const))
+      return hit.length
+    },
+    stall(chooser) {
+      const released = clients
+        .filter(() => chooser.chance(STALLED))
+        .map((client) => client.stall())
+        .filter((release) => release !== undefined)
+      return {
+        count: released.length,
+        release() {
+          for (const release of released) release()
+        },
+      }
+    },
+    whole: (tails) => clients.every((client) => client.whole(tails)),
+    get calm() {
+      return clients.every((client) => client.pending === 0 && client.out === 0)
+    },
+    finish() {
+      for (const client of clients) client.finish()
+    },
+    close() {
+      for (const timer of timers) clearInterval(timer)
+      for (const client of clients) client.close()
+    },
+  }
+}

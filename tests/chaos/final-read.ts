@@ -1,0 +1,47 @@
+import { createClient } from 'redis'
+import type { RoomMessage } from '../../server/protocol.ts'
+import { connectClient } from '../support/client.ts'
+import { createScope } from '../support/scope.ts'
+import type { Entry, Fact } from './history.ts'
+import { entryOf } from './recording-client.ts'
+import type { System } from './system.ts'
+
+const PAGE = 1000
+
+/** Reads the whole log of every room twice: through a new client, and straight from Redis. */
+export async function readFinals(system: System, rooms: readonly string[]): Promise<Fact[]> {
+  await using scope = createScope()
+  const reader = await connectClient(scope, system.url, { session: `reader-${Date.now()}` })
+  const redis = createClient({
+    socket: { host: system.redis.host, port: system.redis.port },
+    ...(system.redis.password !== undefined && { password: system.redis.password }),
+  })
+  redis.on('error', () => {})
+  await redis.connect()
+  scope.defer(() => redis.destroy())
+
+  const facts: Fact[] = []
+  for (const room of rooms) {
+    const { position, messages } = await reader.ask('room:join', { room, limit: PAGE })
+    let all: RoomMessage[] = messages
+    while (all[0] !== undefined && all[0].offset > 1) {
+      const before = all[0].offset
+      const page = await reader.ask('room:history', { room, before, limit: PAGE })
+      if (page.messages.length === 0) break
+      all = [...page.messages, ...all]
+    }
+    const about = { type: 'final', room } as const
+    facts.push({ ...about, source: 'client', epoch: position.epoch, entries: all.map(entryOf) })
+
+    const stored = await redis.xRange(`${system.prefix}:{${room}}:log`, '-', '+')
+    facts.push({ ...about, source: 'store', epoch: '', entries: (stored ?? []).map(storedEntry) })
+  }
+  return facts
+}
+
+/** An entry of the log as Redis holds it: stream id `<offset>-<at>`, the content in `m`. */
+function storedEntry({ id, message }: { id: string; message: Record<string, string> }): Entry {
+  const [offset, at] = id.split('-').map(Number)
+  const content = JSON.parse(message['m'] ?? '{}') as { id?: string }
+  return { epoch: '', offset: offset ?? 0, at: at ?? 0, id: content.id ?? '' }
+}

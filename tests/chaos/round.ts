@@ -1,0 +1,176 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Position } from '../../server/protocol.ts'
+import { checkHistory, type Report } from './checker.ts'
+import { type Crowd, createCrowd } from './crowd.ts'
+import { unexplainedDrops } from './drops.ts'
+import { runFault, type Stage } from './faults.ts'
+import { readFinals } from './final-read.ts'
+import { createHistory, type Fact, type History, type HistoryEvent } from './history.ts'
+import { createRandom } from './random.ts'
+import { checkRival, type RivalReport } from './rival-checker.ts'
+import { isLossy, type RoundPlan } from './schedule.ts'
+import type { System } from './system.ts'
+
+/** After all faults have healed, everything has to be whole again within this time. */
+const QUIET_MS = 30_000
+const DEDUP_WINDOW_MS = 600_000
+
+export interface RoundOptions {
+  clients: number
+  rooms: number
+  rate: number
+  lengthMs: number
+}
+
+export interface RoundResult {
+  plan: RoundPlan
+  events: readonly HistoryEvent[]
+  /** For Roomwire; the other one for stock set-ups. */
+  report: Report | undefined
+  rival: RivalReport | undefined
+  /** Why the round could not be judged: it ends a run like a violation does. */
+  failure: string | undefined
+  /** From the end of a fault to every client whole, where no other fault came between, in ms. */
+  recoveries: number[]
+  /** Faults that really happened, by kind. */
+  faults: Map<string, number>
+  /** Connections that ended for no reason given by a fault, by reason. */
+  drops: Map<string, number>
+  /** Length of the load, in ms. */
+  tookMs: number
+}
+
+/** Runs one round on a system that is whole: load, faults, a quiet end, the final reads, the verdict. */
+export async function runRound(
+  system: System,
+  plan: RoundPlan,
+  options: RoundOptions,
+): Promise<RoundResult> {
+  const { seed, round } = plan
+  const random = createRandom(seed).fork(round + 1)
+  const tag = `${seed.toString(36)}-${round}`
+  const rooms = Array.from({ length: options.rooms }, (_, index) => `${tag}-r${index}`)
+  const history = createHistory()
+  const tails = new Map<string, Position>()
+  const record = (fact: Fact): void => {
+    history.record(fact)
+    if (fact.type !== 'acked') return
+    const known = tails.get(fact.room)
+    const newer = known?.epoch !== fact.position.epoch || known.offset < fact.position.offset
+    if (newer) tails.set(fact.room, fact.position)
+  }
+  const dialect = system.contender === 'roomwire' ? 'roomwire' : 'stock'
+  const { clients, rate } = options
+  const url = system.url
+  const crowd = createCrowd({ url, tag, clients, rooms, rate, random, dialect, record })
+  const stage: Stage = { system, crowd, rooms, record }
+  const result: RoundResult = {
+    plan,
+    events: history.events,
+    report: undefined,
+    rival: undefined,
+    failure: undefined,
+    recoveries: [],
+    faults: new Map(),
+    drops: new Map(),
+    tookMs: 0,
+  }
+  try {
+    if (!(await until(() => crowd.whole(tails), QUIET_MS))) throw new Error('could not begin whole')
+    const begin = Date.now()
+    crowd.start()
+    await runPlan(stage, plan, options.lengthMs, result, tails, history)
+    result.tookMs = Date.now() - begin
+    crowd.quieten()
+    await until(() => crowd.calm && crowd.whole(tails), QUIET_MS)
+    if (history.full) throw new Error('more events than a history holds: lower the rate')
+    if (dialect === 'stock') {
+      // What is still on its way may arrive.
+      await sleep(2000)
+      crowd.finish()
+      result.rival = checkRival(history.events)
+    } else await judge(stage, plan, result, history)
+  } catch (error) {
+    result.failure = error instanceof Error ? error.message : String(error)
+  } finally {
+    crowd.close()
+  }
+  result.drops = unexplainedDrops(history.events)
+  return result
+}
+
+/** Runs the plan's faults at their times; measures how long each recovery takes. */
+async function runPlan(
+  stage: Stage,
+  plan: RoundPlan,
+  lengthMs: number,
+  result: RoundResult,
+  tails: ReadonlyMap<string, Position>,
+  history: History,
+): Promise<void> {
+  const begin = Date.now()
+  let under = 0
+  let begun = 0
+  const running = plan.faults.map(async (planned) => {
+    await sleep(Math.max(0, begin + planned.at - Date.now()))
+    begun += 1
+    under += 1
+    let happened = false
+    try {
+      happened = await runFault(stage, planned)
+    } finally {
+      under -= 1
+    }
+    const { kind } = planned
+    if (happened) result.faults.set(kind, (result.faults.get(kind) ?? 0) + 1)
+    if (under > 0) return
+    const healed = performance.now()
+    const goal = new Map(tails)
+    const mine = begun
+    const whole = await until(() => begun !== mine || stage.crowd.whole(goal), QUIET_MS)
+    if (whole && begun === mine) result.recoveries.push(performance.now() - healed)
+  })
+  await Promise.all([
+    ...running,
+    until(() => history.full, lengthMs),
+    sleep(Math.max(0, begin + lengthMs - Date.now())),
+  ])
+}
+
+async function judge(
+  stage: Stage,
+  plan: RoundPlan,
+  result: RoundResult,
+  history: History,
+): Promise<void> {
+  const { system, crowd, rooms, record } = stage
+  const mayLose = plan.faults.some(({ kind }) => isLossy(kind))
+  const finals = await readFinals(system, rooms)
+  const ends = new Map<string, Position>()
+  for (const fact of finals) {
+    if (fact.type !== 'final' || fact.source !== 'client') continue
+    ends.set(fact.room, { epoch: fact.epoch, offset: fact.entries.at(-1)?.offset ?? 0 })
+  }
+  await until(() => reached(crowd, ends), QUIET_MS)
+  for (const fact of finals) record(fact)
+  crowd.finish()
+  result.report = checkHistory(history.events, { mayLose, dedupWindowMs: DEDUP_WINDOW_MS })
+}
+
+/** Every member stands at the end of the final log, in its epoch. */
+function reached(crowd: Crowd, ends: ReadonlyMap<string, Position>): boolean {
+  return crowd.clients.every((client) =>
+    client.rooms.every((room) => {
+      const [here, end] = [client.position(room), ends.get(room)]
+      return here?.epoch === end?.epoch && (here?.offset ?? 0) >= (end?.offset ?? 0)
+    }),
+  )
+}
+
+/** Waits for a condition; false where it did not come about in time. */
+async function until(condition: () => boolean, timeoutMs: number): Promise<boolean> {
+  for (const deadline = Date.now() + timeoutMs; ; await sleep(20)) {
+    if (condition()) return true
+    if (Date.now() >= deadline) return false
+  }
+}
