@@ -3,7 +3,14 @@ import type { ByeEvent, Durability, HelloReply, Sender } from '../../server/prot
 import { retryDelay } from './backoff.ts'
 import type { Identity } from './identity.ts'
 import { createTopic } from './topic.ts'
-import { failureOf, type GatewayEvents, type Reply, RequestFailed, type Requests } from './wire.ts'
+import {
+  failureOf,
+  type GatewayEvents,
+  type Reply,
+  RequestFailed,
+  type Requests,
+  type WireError,
+} from './wire.ts'
 
 /** `offline`: we stay away, by choice or because the gateway said so. */
 export type ConnectionState = 'connecting' | 'live' | 'degraded' | 'offline'
@@ -69,6 +76,7 @@ export function createConnection(identity: Identity, socketPath: string): Connec
   }
   let ready = false
   let connects = 0
+  let refusals = 0
   let bye: ByeEvent | undefined
 
   const update = (change: Partial<ConnectionStatus>) => {
@@ -117,7 +125,8 @@ export function createConnection(identity: Identity, socketPath: string): Connec
     ready = true
     update({
       state: hello.state === 'ok' ? 'live' : 'degraded',
-      notice: undefined,
+      // A degraded gateway has said why already, before it was asked anything.
+      notice: hello.state === 'ok' ? undefined : status.notice,
       instance: hello.instance,
       user: hello.user,
       durability: hello.durability,
@@ -128,6 +137,7 @@ export function createConnection(identity: Identity, socketPath: string): Connec
   socket.on('connect', () => {
     connects += 1
     bye = undefined
+    refusals = 0
     socket.io.reconnectionDelay(RECONNECT_MS)
     socket.io.reconnectionDelayMax(RECONNECT_MAX_MS)
     const { engine } = socket.io
@@ -150,20 +160,26 @@ export function createConnection(identity: Identity, socketPath: string): Connec
               ? `The gateway asked us to come back (${bye.code}).`
               : 'The connection was lost.',
       transport: undefined,
+      instance: undefined,
     })
   })
 
   socket.on('connect_error', (error) => {
     if (socket.active) {
       update({ state: 'connecting', notice: 'The gateway cannot be reached; trying again.' })
+    } else if (refusal(error)?.retryable) {
+      // socket.io gives up when it is refused; the gateway only meant: not now.
+      update({ state: 'connecting', notice: `Not let in yet: ${error.message}` })
+      setTimeout(() => socket.connect(), retryDelay(refusals, refusal(error)?.retryAfterMs))
+      refusals += 1
     } else {
       update({ state: 'offline', notice: `The gateway refused the connection: ${error.message}` })
     }
   })
 
   on('gateway:status', ({ state, reason }) => {
-    if (!socket.connected) return
-    update({ state: state === 'ok' ? 'live' : 'degraded', notice: reason })
+    if (!ready) update({ notice: reason })
+    else update({ state: state === 'ok' ? 'live' : 'degraded', notice: reason })
   })
 
   on('gateway:drain', () => update({ notice: 'This instance is handing us to another one.' }))
@@ -202,4 +218,9 @@ export function createConnection(identity: Identity, socketPath: string): Connec
     },
     kill: () => socket.io.engine?.close(),
   }
+}
+
+/** What the gateway put into its refusal of a handshake; undefined when it never answered. */
+function refusal(error: Error): WireError | undefined {
+  return 'data' in error ? (error.data as WireError | undefined) : undefined
 }

@@ -4,6 +4,8 @@ import type { Rooms } from '../rooms.ts'
 import { find, setText } from './page.ts'
 
 const BURST = 100
+/** Where the drawer lies over the chat; layout.css has the same width. */
+const COVERING = matchMedia('(width <= 1000px)')
 
 /** Switches that make trouble on purpose, and the figures that show what came of it. */
 export function createDrawer(
@@ -34,6 +36,10 @@ export function createDrawer(
   find('drawer-close', HTMLButtonElement).addEventListener('click', () => show(false))
   drawer.addEventListener('keydown', (event) => {
     if (event.key === 'Escape') show(false)
+  })
+
+  find('chat', HTMLElement).addEventListener('pointerdown', () => {
+    if (!drawer.hidden && COVERING.matches) show(false)
   })
 
   offline.addEventListener('click', () => {

@@ -27,7 +27,10 @@ function noteRow(): Row {
     update(entry) {
       if (entry.kind !== 'note') return
       element.dataset['kind'] = entry.recovery.kind
-      setText(within(element, 'span'), `Reconnected · ${recoveryText(entry.recovery)}`)
+      const text = recoveryText(entry.recovery)
+      // A reset may come to a connection that was never lost.
+      const isReset = entry.recovery.kind === 'reset'
+      setText(within(element, 'span'), isReset ? text : `Reconnected · ${text}`)
     },
   }
 }

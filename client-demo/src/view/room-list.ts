@@ -17,6 +17,7 @@ export function createRoomList(rooms: Rooms): { render(): void } {
   }
   toggle.addEventListener('click', () => unfold(toggle.ariaExpanded !== 'true'))
   list.addEventListener('click', () => unfold(false))
+  find('chat', HTMLElement).addEventListener('pointerdown', () => unfold(false))
   document.addEventListener('keydown', (event) => {
     if (event.key === 'Escape') unfold(false)
   })
