@@ -1,12 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { checkHistory, type Report } from '../chaos/checker.js'
-import { type Entry, fromJsonLines, type HistoryEvent, toJsonLines } from '../chaos/history.js'
-import { modelHistory } from '../chaos/model.js'
-import { createRandom, type Random } from '../chaos/random.js'
-import { checkRival } from '../chaos/rival-checker.js'
-import type { ViolationKind } from '../chaos/view.js'
-import { showWindow } from '../chaos/window.js'
+import { checkHistory, type Report } from '../chaos/checker.ts'
+import { type Entry, fromJsonLines, type HistoryEvent, toJsonLines } from '../chaos/history.ts'
+import { modelHistory } from '../chaos/model.ts'
+import { createRandom, type Random } from '../chaos/random.ts'
+import { checkRival } from '../chaos/rival-checker.ts'
+import type { ViolationKind } from '../chaos/view.ts'
+import { showWindow } from '../chaos/window.ts'
 
 const RUNS = 25
 const lossless = { mayLose: false, dedupWindowMs: 600_000 }
