@@ -1,12 +1,33 @@
 import { defineConfig } from 'vitest/config'
 
+const folders = 'tests/{unit,contracts,redis,cluster,browser}'
+
 export default defineConfig({
   test: {
-    include: ['tests/{unit,contracts,redis,cluster,browser}/**/*.test.ts'],
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    globalSetup: 'tests/support/fresh-build.ts',
     // Two cores: more workers than that only slow each other down.
     maxWorkers: 2,
-    dangerouslyIgnoreUnhandledErrors: false,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'suite',
+          include: [`${folders}/**/*.test.ts`],
+          exclude: ['**/*.long.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        // `npm run test:long`: topologies, long faults, alerts.
+        extends: true,
+        test: {
+          name: 'long',
+          include: [`${folders}/**/*.long.test.ts`],
+          testTimeout: 20 * 60_000,
+          hookTimeout: 120_000,
+        },
+      },
+    ],
   },
 })
