@@ -22,7 +22,7 @@ import { createEvents } from './observability/events.ts'
 import { type Health, readHealth } from './observability/health.ts'
 import { createLogger, type Logger } from './observability/logger.ts'
 import { createMetrics, type Metrics } from './observability/metrics.ts'
-import { createRedisEvents, type RedisHealth } from './observability/redis-events.ts'
+import { createRedisEvents, type RedisEvents } from './observability/redis-events.ts'
 import { MAX_HISTORY, MAX_ID_LENGTH, MAX_ROOM_BYTES, MAX_ROOMS } from './protocol.ts'
 import { createRooms } from './rooms/rooms.ts'
 import { createSessions } from './session/sessions.ts'
@@ -68,10 +68,9 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
   const events = createEvents({ logger, metrics })
 
   // Where messages live.
-  const links: RedisLink[] = []
-  const redisHealth: Health['redis'] = { rooms: { state: 'memory' }, cache: { state: 'memory' } }
-  const roomsLink = config.rooms && connect('rooms', config.rooms, true)
-  if (config.cache) connect('cache', config.cache, false)
+  const links: { role: RedisRole; link: RedisLink; observer: RedisEvents }[] = []
+  const roomsLink = config.rooms && connect('rooms', config.rooms)
+  if (config.cache) connect('cache', config.cache)
   const newEpoch = () => randomBytes(9).toString('base64url')
   const broker = roomsLink
     ? createRedisBroker(
@@ -179,7 +178,7 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
     instance: config.instanceId,
     version: version(),
     durability: broker.durability,
-    redis: () => redisHealth,
+    redis: redisHealth,
     connections: () => sockets.count,
     rooms: () => {
       const { rooms: local, members, behind } = rooms.counts()
@@ -196,39 +195,28 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
     metrics.roomsBehind.set(behind)
   })
 
-  function connect(role: RedisRole, target: RedisTarget, receives: boolean): RedisLink {
-    const observer = createRedisEvents(role, { logger, metrics })
-    const show = (state: RedisHealth) => {
-      redisHealth[role] = state
-    }
-    show({ state: 'starting' })
-    const hint = refusedPasswordHint(target.source)
+  function connect(role: RedisRole, target: RedisTarget): RedisLink {
+    const observer = createRedisEvents(role, {
+      logger,
+      metrics,
+      hint: refusedPasswordHint(target.source),
+    })
     const link = createRedisLink({
       role,
       endpoint: () => target,
       keyPrefix: config.redisKeyPrefix,
       instance: config.instanceId,
-      receives,
-      observer: {
-        failed: (_role, { kind }) => observer.failed(kind),
-        probed: (_role, roundTripMs) => observer.probed(roundTripMs),
-        changed(_role, state) {
-          if (state.name === 'ok') {
-            show({ state: 'ok', since: new Date(state.since).toISOString() })
-            observer.up()
-          } else if (state.name === 'down') {
-            const { kind, failures } = state
-            const message =
-              kind === 'wrongpass' && hint ? `${state.message}; ${hint}` : state.message
-            const since = new Date(state.since).toISOString()
-            show({ state: 'down', since, kind, message, failures })
-            observer.down(kind, message)
-          }
-        },
-      },
+      receives: role === 'rooms',
+      observer,
     })
-    links.push(link)
+    links.push({ link, observer, role })
     return link
+  }
+
+  function redisHealth(): Health['redis'] {
+    const of = (role: RedisRole) =>
+      links.find((each) => each.role === role)?.observer.health() ?? ({ state: 'memory' } as const)
+    return { rooms: of('rooms'), cache: of('cache') }
   }
 
   async function drain(deadline: AbortSignal): Promise<void> {
@@ -248,7 +236,7 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
     async start() {
       server.listen(config.port, config.host)
       await once(server, 'listening')
-      void Promise.all(links.map((link) => link.ready)).then(() => {
+      void Promise.all(links.map(({ link }) => link.ready)).then(() => {
         started = true
       })
       const { address: host, port } = server.address() as AddressInfo
@@ -265,7 +253,10 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
       server.closeAllConnections()
       await new Promise<void>((resolve) => server.close(() => resolve()))
       broker.stop()
-      for (const link of links) link.close()
+      for (const { link, observer } of links) {
+        link.close()
+        observer.stop()
+      }
       logger.info('stopped')
     },
   }

@@ -1,88 +1,107 @@
 import type { Logger } from './logger.ts'
 import type { Metrics } from './metrics.ts'
 
-/** A role's state as it is shown in `/health` and logged. */
+/** What a link says of itself; the broker's `LinkState` has this shape. */
+type State =
+  | { name: 'starting' }
+  | { name: 'ok'; since: number }
+  | { name: 'down'; since: number; kind: string; message: string; failures: number }
+
+/** A role's state as `/health` shows it. Times are ISO 8601. */
 export type RedisHealth =
   | { state: 'memory' | 'starting' }
   | { state: 'ok'; since: string }
   | { state: 'down'; since: string; kind: string; message: string; failures: number }
 
+/** Follows one Redis role; the first three are what its link reports to. */
 export interface RedisEvents {
-  failed(kind: string): void
-  up(): void
-  down(kind: string, message: string): void
+  failed(failure: { kind: string }): void
+  changed(state: State): void
   probed(roundTripMs: number): void
+  health(): RedisHealth
   stop(): void
 }
 
-/** At most this many lines in that time, whatever happens; what is left out is counted in the next. */
+/** At most this many lines in that time, whatever happens; a change that found no room comes later. */
 const MAX_LINES = 5
 const WINDOW_MS = 120_000
 /** While it stays down, one line with the count. */
 const REMINDER_MS = 60_000
+/** A closed connection is only named as such if nothing more telling follows, such as `refused`. */
+const SETTLE_MS = 300
 
 /**
  * What happens to one Redis role, as metrics and as log lines: one line per change of state, then a
  * count. The system this replaces wrote 271 lines in two minutes about one wrong password.
+ *
+ * @param deps.hint added where Redis refuses the password
  */
 export function createRedisEvents(
   role: string,
-  deps: { logger: Logger; metrics: Metrics; now?: () => number },
+  deps: { logger: Logger; metrics: Metrics; hint?: string | undefined; now?: () => number },
 ): RedisEvents {
-  const { metrics } = deps
+  const { metrics, hint } = deps
   const now = deps.now ?? Date.now
   const logger = deps.logger.child({ role })
   const written: number[] = []
+  let state: State = { name: 'starting' }
   let failures = 0
-  let unreported = 0
-  let current: { kind: string; message: string; since: number } | undefined
-  let reminder: NodeJS.Timeout | undefined
+  /** What the last line said; a state that is back to it needs none. */
+  let reported = 'starting'
+  let timer: NodeJS.Timeout | undefined
 
-  function mayWrite(): boolean {
-    while (written[0] !== undefined && written[0] <= now() - WINDOW_MS) written.shift()
-    if (written.length >= MAX_LINES) return false
-    written.push(now())
-    return true
+  function messageOf(down: State & { name: 'down' }): string {
+    return down.kind === 'wrongpass' && hint ? `${down.message}; ${hint}` : down.message
+  }
+
+  function later(ms: number): void {
+    clearTimeout(timer)
+    timer = setTimeout(report, ms)
+    timer.unref()
   }
 
   function report(): void {
-    clearTimeout(reminder)
-    if (current !== undefined) {
-      reminder = setTimeout(report, REMINDER_MS)
-      reminder.unref()
+    clearTimeout(timer)
+    const current = state.name === 'down' ? state.kind : state.name
+    if (current === reported && state.name !== 'down') return
+    while (written[0] !== undefined && written[0] <= now() - WINDOW_MS) written.shift()
+    const oldest = written[0]
+    if (oldest !== undefined && written.length >= MAX_LINES) {
+      return later(oldest + WINDOW_MS - now() + 1)
     }
-    if (!mayWrite()) {
-      unreported += 1
-      return
+    written.push(now())
+    reported = current
+    if (state.name === 'down') {
+      const { kind, since } = state
+      logger.error(
+        { kind, failures, downMs: now() - since },
+        `Redis connection failed: ${messageOf(state)}`,
+      )
+      return later(REMINDER_MS)
     }
-    const left = unreported > 0 ? { changesNotLogged: unreported } : {}
-    unreported = 0
-    if (current === undefined) {
-      logger.info({ failures, ...left }, `Redis ${role} connected`)
-      failures = 0
-    } else {
-      const { kind, message } = current
-      const downMs = now() - current.since
-      logger.error({ kind, failures, downMs, ...left }, `Redis connection failed: ${message}`)
-    }
+    logger.info({ failures }, `Redis ${role} connected`)
+    failures = 0
   }
 
   return {
-    failed(kind) {
+    failed({ kind }) {
       failures += 1
       metrics.redisErrors.inc({ role, kind })
     },
-    up() {
-      metrics.redisUp.set({ role }, 1)
-      current = undefined
-      report()
-    },
-    down(kind, message) {
-      metrics.redisUp.set({ role }, 0)
-      current = { kind, message, since: current?.since ?? now() }
-      report()
+    changed(next) {
+      state = next
+      metrics.redisUp.set({ role }, next.name === 'ok' ? 1 : 0)
+      if (next.name === 'down' && next.kind === 'closed') later(SETTLE_MS)
+      else report()
     },
     probed: (roundTripMs) => metrics.redisProbe.observe({ role }, roundTripMs / 1000),
-    stop: () => clearTimeout(reminder),
+    health() {
+      if (state.name === 'starting') return { state: 'starting' }
+      const since = new Date(state.since).toISOString()
+      if (state.name === 'ok') return { state: 'ok', since }
+      const { kind, failures: count } = state
+      return { state: 'down', since, kind, message: messageOf(state), failures: count }
+    },
+    stop: () => clearTimeout(timer),
   }
 }

@@ -29,7 +29,7 @@ function link(prefix: string, instance: string): RedisLink {
     instance,
     receives: true,
     observer: {
-      failed: (_role, failure) => expect.fail(failure.message),
+      failed: (failure) => expect.fail(failure.message),
       changed: () => undefined,
       probed: () => undefined,
     },

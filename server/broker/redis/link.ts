@@ -17,11 +17,11 @@ export type LinkState =
 
 /** Told of every change and every failure; implementations must not throw. */
 export interface LinkObserver {
-  failed(role: RedisRole, failure: RedisFailure): void
+  failed(failure: RedisFailure): void
   /** The state changed: to `ok`, to `down`, or to another reason for being down. */
-  changed(role: RedisRole, state: LinkState): void
+  changed(state: LinkState): void
   /** A probe went out and came back; ms. */
-  probed(role: RedisRole, roundTripMs: number): void
+  probed(roundTripMs: number): void
 }
 
 /**
@@ -96,13 +96,13 @@ export function createRedisLink(deps: LinkDeps): RedisLink {
 
   function enter(next: LinkState): void {
     state = next
-    observer.changed(role, next)
+    observer.changed(next)
     for (const listener of changeListeners) listener(next)
   }
 
   function fail(failure: RedisFailure): void {
     if (closed) return
-    observer.failed(role, failure)
+    observer.failed(failure)
     const { kind, message } = failure
     if (state.name === 'down') {
       state.failures += 1
@@ -175,7 +175,7 @@ export function createRedisLink(deps: LinkDeps): RedisLink {
     const started = performance.now()
     try {
       await roundTrip()
-      observer.probed(role, performance.now() - started)
+      observer.probed(performance.now() - started)
       succeed()
     } catch (error) {
       if (closed) return
