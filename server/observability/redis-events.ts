@@ -67,7 +67,8 @@ export function createRedisEvents(
     while (written[0] !== undefined && written[0] <= now() - WINDOW_MS) written.shift()
     const oldest = written[0]
     if (oldest !== undefined && written.length >= MAX_LINES) {
-      return later(oldest + WINDOW_MS - now() + 1)
+      later(oldest + WINDOW_MS - now() + 1)
+      return
     }
     written.push(now())
     reported = current
@@ -77,10 +78,11 @@ export function createRedisEvents(
         { kind, failures, downMs: now() - since },
         `Redis connection failed: ${messageOf(state)}`,
       )
-      return later(REMINDER_MS)
+      later(REMINDER_MS)
+    } else {
+      logger.info({ failures }, `Redis ${role} connected`)
+      failures = 0
     }
-    logger.info({ failures }, `Redis ${role} connected`)
-    failures = 0
   }
 
   return {
