@@ -47,6 +47,11 @@ export interface Config {
   /** Readiness follows the rooms' Redis after the start. */
   readyFollowsRedis: boolean
   shutdownTimeoutMs: number
+  drainNoticeMs: number
+  drainPeriodMs: number
+  operatorToken: string | undefined
+  maxClientBacklogBytes: number
+  roomAckReplicas: number
 }
 
 /**
@@ -82,6 +87,11 @@ export function readConfig(
     logLevel: reader.value('LOG_LEVEL'),
     readyFollowsRedis: reader.value('READY_FOLLOWS_REDIS'),
     shutdownTimeoutMs: reader.value('SHUTDOWN_TIMEOUT'),
+    drainNoticeMs: reader.value('DRAIN_NOTICE'),
+    drainPeriodMs: reader.value('DRAIN_PERIOD'),
+    operatorToken: reader.value('OPERATOR_TOKEN'),
+    maxClientBacklogBytes: reader.value('MAX_CLIENT_BACKLOG'),
+    roomAckReplicas: reader.value('ROOM_ACK_REPLICAS'),
   }
   if (home === 'redis' && !reader.isSet('REDIS_URL') && !reader.isSet('WEBSOCKET_REDIS_URL')) {
     reader.problem('WEBSOCKET_MANAGER', 'is redis: it needs WEBSOCKET_REDIS_URL or REDIS_URL')

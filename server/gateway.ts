@@ -3,7 +3,6 @@ import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import type { Server as HttpServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Express } from 'express'
 import { Server } from 'socket.io'
@@ -13,6 +12,7 @@ import { refusedPasswordHint } from './broker/redis/credentials.ts'
 import { createRedisLink, type RedisLink, type RedisRole } from './broker/redis/link.ts'
 import { createRedisBroker } from './broker/redis/redis-broker.ts'
 import type { Config, RedisTarget } from './config.ts'
+import { handOver } from './edge/drain.ts'
 import { createHandlers } from './edge/handlers.ts'
 import { createHttp } from './edge/http.ts'
 import { createOutlet } from './edge/outlet.ts'
@@ -49,16 +49,21 @@ export interface Gateway {
   /** Listens; resolves with the address as soon as connections are accepted, whatever Redis does. */
   start(): Promise<{ host: string; port: number }>
   /**
-   * Stops for good: not ready, no new connections or requests, finishes what it accepted, sends
-   * clients to another instance, closes. Takes `SHUTDOWN_TIMEOUT` at most.
+   * Stops for good (D10): not ready, no new connections, hands its clients over to other instances,
+   * finishes what it accepted, closes. Takes `SHUTDOWN_TIMEOUT` at most. Further calls wait for the
+   * first.
    */
   stop(): Promise<void>
+  /** Resolves when it has stopped, whoever asked for it. */
+  readonly stopped: Promise<void>
 }
 
 const RING_CAPACITY = 128
 const RING_BUDGET_BYTES = 64 * 1024 * 1024
 const FILL_PAGE = 500
 const LINGER_MS = 5000
+/** A client that takes nothing for this long is gone before its ping time-out says so. */
+const MAX_BEHIND_MS = 15_000
 
 /** Assembles an instance in the order data flows: Redis, rooms, connections, HTTP. */
 export function createGateway(config: Config, overrides: Overrides = {}): Gateway {
@@ -81,6 +86,8 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
           logTtlMs: config.roomLogTtlMs,
           dedupWindowMs: config.dedupWindowMs,
           newEpoch,
+          instance: config.instanceId,
+          ackReplicas: config.roomAckReplicas,
         },
         (policy) =>
           logger.warn(
@@ -99,7 +106,11 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
       )
 
   // What a room is.
-  const outlet = createOutlet({ delivered: events.delivered })
+  const outlet = createOutlet({
+    delivered: events.delivered,
+    tooSlow: (member) => sockets.cutOff(member),
+    limits: { maxBacklogBytes: config.maxClientBacklogBytes, maxBehindMs: MAX_BEHIND_MS },
+  })
   const rooms = createRooms({
     log: broker.log,
     outlet,
@@ -125,6 +136,8 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
     health,
     pageDir: pageDir(),
     socketPath: config.socketPath,
+    operatorToken: config.operatorToken,
+    drain: () => void stop(),
   })
   const io = new Server(server, {
     path: config.socketPath,
@@ -152,6 +165,7 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
     events,
     sessions: createSessions({ store: broker.sessions, instance: config.instanceId }),
     status: status.current,
+    maxBacklogBytes: config.maxClientBacklogBytes,
     handlers: createHandlers({
       rooms,
       events,
@@ -219,11 +233,37 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
     return { rooms: of('rooms'), cache: of('cache') }
   }
 
-  async function drain(deadline: AbortSignal): Promise<void> {
-    sockets.refuse()
-    while (sockets.pending > 0 && !deadline.aborted) await sleep(20)
-    sockets.sendAway({ code: 'SHUTDOWN', reconnect: true })
-    while (sockets.count > 0 && !deadline.aborted) await sleep(20)
+  async function shutDown(): Promise<void> {
+    draining = true
+    const deadline = AbortSignal.timeout(config.shutdownTimeoutMs)
+    const { drainNoticeMs: noticeMs, drainPeriodMs: periodMs } = config
+    await handOver(sockets, { noticeMs, periodMs }, deadline)
+    rooms.stop()
+    status.stop()
+    io.local.disconnectSockets(true)
+    await new Promise<void>((resolve) => {
+      server.close(() => resolve())
+      server.closeAllConnections()
+    })
+    broker.stop()
+    for (const { link, observer } of links) {
+      link.close()
+      observer.stop()
+    }
+    logger.info('stopped')
+  }
+
+  let stopping: Promise<void> | undefined
+  let announceStopped: (ending: Promise<void>) => void = () => undefined
+  const stopped = new Promise<void>((resolve) => {
+    announceStopped = resolve
+  })
+  function stop(): Promise<void> {
+    if (stopping === undefined) {
+      stopping = shutDown()
+      announceStopped(stopping)
+    }
+    return stopping
   }
 
   return {
@@ -243,22 +283,8 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
       logger.info({ host, port }, 'listening')
       return { host, port }
     },
-    async stop() {
-      draining = true
-      const deadline = AbortSignal.timeout(config.shutdownTimeoutMs)
-      await drain(deadline)
-      rooms.stop()
-      status.stop()
-      io.local.disconnectSockets(true)
-      server.closeAllConnections()
-      await new Promise<void>((resolve) => server.close(() => resolve()))
-      broker.stop()
-      for (const { link, observer } of links) {
-        link.close()
-        observer.stop()
-      }
-      logger.info('stopped')
-    },
+    stop,
+    stopped,
   }
 }
 

@@ -35,15 +35,16 @@ async function run(): Promise<void> {
       if (stopping) process.exit(1) // asked twice: at once
       stopping = true
       logger.info({ signal }, 'stopping')
-      gateway.stop().then(
-        () => process.exit(0),
-        (error: unknown) => {
-          logger.fatal({ err: error }, 'stopping failed')
-          process.exit(1)
-        },
-      )
+      void gateway.stop()
     })
   }
+  gateway.stopped.then(
+    () => process.exit(0),
+    (error: unknown) => {
+      logger.fatal({ err: error }, 'stopping failed')
+      process.exit(1)
+    },
+  )
 
   await gateway.start().catch((error: unknown) => {
     logger.fatal({ err: error }, 'cannot listen')

@@ -108,6 +108,24 @@ export const options = {
       default: '30s',
       description: 'After a signal to stop, the process exits at the latest after this time.',
     },
+    DRAIN_NOTICE: {
+      type: duration('0ms', '10m'),
+      default: '2s',
+      description:
+        'After a signal to stop, load balancers have this long to notice before clients are sent away.',
+    },
+    DRAIN_PERIOD: {
+      type: duration('0ms', '1h'),
+      default: '10s',
+      description:
+        'Clients are handed over to other instances evenly over this time; fewer than 50 per second take less.',
+    },
+    OPERATOR_TOKEN: {
+      type: literal('a secret'),
+      description:
+        'Bearer token for what operators may do over HTTP, such as POST /api/drain. Unset: only from loopback, and not through a proxy.',
+      secret: true,
+    },
     READY_FOLLOWS_REDIS: {
       type: boolean,
       default: 'false',
@@ -146,6 +164,12 @@ export const options = {
       description:
         'Origins whose pages may connect, separated by ";"; * allows all. Unset: only pages of the same origin.',
     },
+    MAX_CLIENT_BACKLOG: {
+      type: size('64KiB', '1024MiB'),
+      default: '2MiB',
+      description:
+        'A client that has this much waiting because it does not read is disconnected; it resumes from the log.',
+    },
     MAX_BODY_BYTES: {
       type: size('1', '1MiB'),
       default: '64KiB',
@@ -178,6 +202,12 @@ export const options = {
       default: '10m',
       description:
         'For this long a message sent again with the same id is stored once. At most ROOM_LOG_TTL.',
+    },
+    ROOM_ACK_REPLICAS: {
+      type: integer(0, 10),
+      default: '0',
+      description:
+        'Redis replicas that must have a message before it is acknowledged. 0: the primary alone.',
     },
     RESUME_MAX: {
       type: integer(1, 10_000),

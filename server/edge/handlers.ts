@@ -1,6 +1,5 @@
-import type { Socket } from 'socket.io'
 import { GatewayError } from '../errors.ts'
-import type { ConnectionIds, Events } from '../observability/events.ts'
+import type { Events } from '../observability/events.ts'
 import {
   type Durability,
   type GatewayState,
@@ -14,10 +13,13 @@ import {
   type SendReply,
 } from '../protocol.ts'
 import type { Rooms } from '../rooms/rooms.ts'
-import type { Identity } from '../session/identity.ts'
-import type { SocketMember } from './outlet.ts'
+import type { Connection } from './connection.ts'
 import { bodyText } from './requests.ts'
 import { wireMessages, wirePosition } from './wire.ts'
+
+/** Bodies that may wait for the store at once, of one connection and of an instance. */
+const MAX_PENDING_BYTES = 16 * 1024 * 1024
+const MAX_PENDING_BYTES_TOTAL = 256 * 1024 * 1024
 
 /** What all connections of an instance share. */
 export interface HandlerDeps {
@@ -30,21 +32,12 @@ export interface HandlerDeps {
   now?: () => number
 }
 
-/** One connection. */
-export interface Connection {
-  socket: Socket
-  identity: Identity
-  member: SocketMember
-  ids: ConnectionIds
-  /** Joins under way by room, so that a leave after a join leaves. */
-  joining: Map<string, Promise<void>>
-}
-
 /** One function per verb. Each resolves to the reply without `ok`, or throws a GatewayError. */
 export type Handlers = ReturnType<typeof createHandlers>
 
 export function createHandlers(deps: HandlerDeps) {
   const { rooms, events, limits } = deps
+  let pendingBytes = 0
 
   async function joinNow(
     { socket, member, ids }: Connection,
@@ -64,6 +57,28 @@ export function createHandlers(deps: HandlerDeps) {
       },
       () => socket.connected,
     )
+  }
+
+  /** Bounds the bodies that wait for the store, of one connection and of all (D8). */
+  async function counted<T>(
+    connection: Connection,
+    bytes: number,
+    work: () => Promise<T>,
+  ): Promise<T> {
+    const own = connection.pendingBytes + bytes
+    if (own > MAX_PENDING_BYTES || pendingBytes + bytes > MAX_PENDING_BYTES_TOTAL) {
+      throw new GatewayError('OVERLOADED', 'too many messages are waiting to be stored', {
+        retryAfterMs: 500,
+      })
+    }
+    connection.pendingBytes += bytes
+    pendingBytes += bytes
+    try {
+      return await work()
+    } finally {
+      connection.pendingBytes -= bytes
+      pendingBytes -= bytes
+    }
   }
 
   return {
@@ -93,7 +108,7 @@ export function createHandlers(deps: HandlerDeps) {
       const earlier = joining.get(room)
       const join = (async () => {
         await earlier?.catch(() => undefined) // its own caller hears of it
-        await joinNow(connection, request, reply)
+        await connection.read(() => joinNow(connection, request, reply))
       })()
       joining.set(room, join)
       try {
@@ -110,27 +125,26 @@ export function createHandlers(deps: HandlerDeps) {
       return {}
     },
 
-    async send({ identity }: Connection, request: Request<'room:send'>): Promise<SendReply> {
+    async send(connection: Connection, request: Request<'room:send'>): Promise<SendReply> {
+      const { identity } = connection
       const { room, id } = request
       const body = bodyText(request.body, limits.maxBodyBytes)
       const from = JSON.stringify(identity.user)
       const content = `{"id":${JSON.stringify(id)},"from":${from},"body":${body}}`
       const started = performance.now()
-      const { position, duplicate } = await rooms.send({
-        room,
-        sender: identity.sender,
-        id,
-        content,
-      })
+      const { position, duplicate } = await counted(connection, content.length, () =>
+        rooms.send({ room, sender: identity.sender, id, content }),
+      )
       events.sent(duplicate, performance.now() - started)
       return { id, position: wirePosition(position), duplicate, at: position.at }
     },
 
     async history(
-      _connection: Connection,
+      connection: Connection,
       { room, before, limit }: Request<'room:history'>,
     ): Promise<HistoryReply> {
-      const { tail, entries } = await rooms.history(room, before, limit)
+      const read = () => rooms.history(room, before, limit)
+      const { tail, entries } = await connection.read(read)
       return { messages: wireMessages(room, tail.epoch, entries) }
     },
 

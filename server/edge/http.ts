@@ -9,6 +9,7 @@ import { GatewayError, toWireError } from '../errors.ts'
 import type { Health } from '../observability/health.ts'
 import type { Logger } from '../observability/logger.ts'
 import type { Metrics } from '../observability/metrics.ts'
+import { operatorsOnly } from './operators.ts'
 
 export interface HttpDeps {
   logger: Logger
@@ -17,6 +18,10 @@ export interface HttpDeps {
   /** Folder with the built chat page. */
   pageDir: string
   socketPath: string
+  /** Undefined: operators are who comes from loopback. */
+  operatorToken: string | undefined
+  /** Begins to stop this instance. */
+  drain: () => void
 }
 
 const STATUS: Partial<Record<string, number>> = {
@@ -83,6 +88,11 @@ export function createHttp(deps: HttpDeps): { app: Express; server: Server } {
   })
   app.get('/metrics', async (_request, response) => {
     response.type(metrics.registry.contentType).send(await metrics.registry.metrics())
+  })
+  app.post('/api/drain', operatorsOnly(deps.operatorToken), (request, response) => {
+    request.log.info('drain requested')
+    response.status(202).json({ ok: true, draining: true })
+    deps.drain()
   })
   app.get(['/', '/index.html'], chatPage(deps))
   app.use(

@@ -1,31 +1,31 @@
 import type { Socket } from 'socket.io'
 import type { Member, Outlet } from '../rooms/local-room.ts'
 import type { Entry } from '../rooms/message-log.ts'
+import { waitingPackets } from './engine.ts'
 import { wirePosition } from './wire.ts'
 
 /** A connection as a member of rooms. */
 export interface SocketMember extends Member {
   readonly socket: Socket
-  /** Complete WebSocket frames may be written to it: see `takesFrames`. */
+  /** Complete WebSocket frames may be written to it (engine.ts). */
   takesFrames: boolean
+  /** Bytes of room messages written since it last took all there was; 0 while it keeps up. */
+  backlog: number
+  /** Since when it has not kept up, ms of `performance.now()`. */
+  behindSince: number
 }
 
-/**
- * Whether a connection's transport sends `wsPreEncodedFrame` as it is. It is final then: a WebSocket
- * never becomes polling. Where engine.io or ws look different from what we know, or compress, packets
- * are written one by one (tests/unit/outlet.test.ts tells when that happens).
- */
-export function takesFrames(conn: Socket['conn']): boolean {
-  const transport: unknown = conn.transport
-  if (!isRecord(transport) || conn.transport.name !== 'websocket') return false
-  if (transport['perMessageDeflate']) return false
-  const { socket } = transport
-  if (!isRecord(socket) || !isRecord(socket['_sender'])) return false
-  return typeof socket['_sender']['sendFrame'] === 'function'
+/** What a connection may fall behind before it is sent away to resume from the log (D8). */
+export interface SlowLimits {
+  maxBacklogBytes: number
+  maxBehindMs: number
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null
+export interface OutletDeps {
+  delivered(count: number): void
+  /** A member exceeded its limits; it is to be disconnected. */
+  tooSlow(member: SocketMember): void
+  limits: SlowLimits
 }
 
 /** What one turn of the event loop brought to one room: one buffer for all its WebSockets. */
@@ -45,7 +45,7 @@ interface PreEncoded {
  * loop leave at its end as one buffer, made once and written once to each socket: a write per message
  * per socket is 60 % of what a stock server spends (bench/RESULTS.md).
  */
-export function createOutlet(observer: { delivered(count: number): void }): Outlet {
+export function createOutlet({ delivered, tooSlow, limits }: OutletDeps): Outlet {
   const batches = new Map<string, Batch>()
   let scheduled = false
 
@@ -63,12 +63,17 @@ export function createOutlet(observer: { delivered(count: number): void }): Outl
     if (batch === undefined) return
     batches.delete(room)
     const { members, packets } = batch
+    const bytes = packets.reduce((sum, packet) => sum + packet.length, 0)
     let together: PreEncoded | undefined
     let apart: PreEncoded[] | undefined
-    for (const member of members) {
-      const { socket, takesFrames } = member as SocketMember
-      const { conn } = socket
-      if (takesFrames) {
+    let slow: SocketMember[] | undefined
+    for (const member of members as ReadonlySet<SocketMember>) {
+      const { conn } = member.socket
+      if (!keepsUp(member, bytes)) {
+        slow ??= []
+        slow.push(member)
+      }
+      if (member.takesFrames) {
         // One packet stands for all frames of the buffer.
         together ??= preEncoded(Buffer.concat(packets.map(textFrame)))
         conn.write(packets[0] ?? '', together)
@@ -77,7 +82,20 @@ export function createOutlet(observer: { delivered(count: number): void }): Outl
         for (const [index, packet] of packets.entries()) conn.write(packet, apart[index])
       }
     }
-    observer.delivered(members.size * packets.length)
+    delivered(members.size * packets.length)
+    for (const member of slow ?? []) tooSlow(member)
+  }
+
+  /** Counts what piles up behind a connection; a write to one that keeps up costs nothing here. */
+  function keepsUp(member: SocketMember, bytes: number): boolean {
+    if (waitingPackets(member.socket.conn).length === 0) {
+      member.backlog = 0
+      return true
+    }
+    if (member.backlog === 0) member.behindSince = performance.now()
+    member.backlog += bytes
+    if (member.backlog > limits.maxBacklogBytes) return false
+    return performance.now() - member.behindSince < limits.maxBehindMs
   }
 
   return {

@@ -1,13 +1,15 @@
-import type { Server, Socket } from 'socket.io'
+import type { Server } from 'socket.io'
 import { GatewayError, toWireError } from '../errors.ts'
 import type { Events } from '../observability/events.ts'
-import { type ByeEvent, MAX_PENDING, type RequestName, type StatusEvent } from '../protocol.ts'
+import type { ByeEvent, StatusEvent } from '../protocol.ts'
 import type { Rooms } from '../rooms/rooms.ts'
 import { type Identity, identify } from '../session/identity.ts'
 import type { Sessions } from '../session/sessions.ts'
-import type { Connection, Handlers } from './handlers.ts'
-import { takesFrames } from './outlet.ts'
-import { parseRequest } from './requests.ts'
+import { type Connection, createGate } from './connection.ts'
+import { answerRequests } from './dispatch.ts'
+import { cutOff, takesFrames, waitingBytes } from './engine.ts'
+import type { Handlers } from './handlers.ts'
+import type { SocketMember } from './outlet.ts'
 
 export interface SocketsDeps {
   io: Server
@@ -15,33 +17,35 @@ export interface SocketsDeps {
   rooms: Rooms
   sessions: Sessions
   events: Events
+  /** Bytes of replies that may wait for a connection that asks without reading (D8). */
+  maxBacklogBytes: number
   /** What a new connection is told at once; undefined while all is well. */
   status: () => StatusEvent | undefined
 }
 
-/** The connections of an instance and the requests they wait for. */
+/** The connections of an instance. */
 export interface Sockets {
-  /** Open connections. */
+  all(): readonly Connection[]
   readonly count: number
-  /** Requests not answered yet. */
-  readonly pending: number
   /** Tells every connection. */
   announce(status: StatusEvent): void
-  /** From now on every request is refused with DRAINING. */
-  refuse(): void
-  /** Says good-bye and closes the transport, so that plain clients come back by themselves. */
-  sendAway(bye: ByeEvent): void
+  /**
+   * Says good-bye and ends the connection: `reconnect` closes the transport, so that plain clients
+   * come back by themselves; otherwise it is a server disconnect, after which they stay away.
+   */
+  sendAway(connection: Connection, bye: ByeEvent): void
+  /** For a member that does not read: what waits for it is dropped, it resumes from the log (D8). */
+  cutOff(member: SocketMember): void
 }
 
-type Reply = (reply: object) => void
-
-/** Our name for a disconnect, where we know better than the library. */
-const endedBy = new WeakMap<Socket, string>()
+/** Joins and histories of one connection that are worked on at once. */
+const CONCURRENT_READS = 8
+/** A client that was too slow is not helped by coming back at once. */
+const SLOW_RETRY_MS = 1000
 
 export function createSockets(deps: SocketsDeps): Sockets {
-  const { io, handlers, rooms, sessions, events } = deps
-  let pendingTotal = 0
-  let refusing = false
+  const { io, rooms, sessions, events } = deps
+  const connections = new Map<string, Connection>()
 
   io.use((socket, next) => {
     try {
@@ -55,22 +59,42 @@ export function createSockets(deps: SocketsDeps): Sockets {
 
   io.on('connection', (socket) => {
     const identity: Identity = socket.data.identity
+    const reads = createGate(CONCURRENT_READS)
     const connection: Connection = {
       socket,
       identity,
-      member: { id: socket.id, socket, takesFrames: takesFrames(socket.conn) },
+      member: {
+        id: socket.id,
+        socket,
+        takesFrames: takesFrames(socket.conn),
+        backlog: 0,
+        behindSince: 0,
+      },
       ids: { connection: socket.id, user: identity.user.id },
       joining: new Map(),
+      pending: 0,
+      pendingBytes: 0,
+      read: (work) =>
+        reads.run(() => {
+          if (waitingBytes(socket.conn) <= deps.maxBacklogBytes) return work()
+          self.cutOff(connection.member)
+          throw new GatewayError('OVERLOADED', 'replies are not being read')
+        }),
+      leaving: false,
+      endedBy: undefined,
     }
+    connections.set(socket.id, connection)
     watch(connection)
-    answer(connection)
+    answerRequests(connection, { handlers: deps.handlers, events })
     const status = deps.status()
     if (status !== undefined) socket.emit('gateway:status', status)
   })
 
   /** Follows a connection from its beginning to its end, for rooms, sessions and metrics. */
-  function watch({ socket, identity, member, ids }: Connection): void {
+  function watch(connection: Connection): void {
+    const { socket, identity, member, ids } = connection
     const { conn } = socket
+    const { session } = identity
     let transport = conn.transport.name
     events.connected(ids, transport)
     conn.once('upgrade', () => {
@@ -78,14 +102,14 @@ export function createSockets(deps: SocketsDeps): Sockets {
       events.upgraded(transport, conn.transport.name)
       transport = conn.transport.name
     })
-    const { session } = identity
     if (session !== undefined) {
       void sessions.opened(session, socket.id).then((reconnection) => {
         if (reconnection !== undefined) events.reconnected(ids, reconnection)
       })
     }
     socket.on('disconnect', (reason) => {
-      const cause = endedBy.get(socket) ?? reason
+      const cause = connection.endedBy ?? reason
+      connections.delete(socket.id)
       rooms.leaveAll(member)
       if (session !== undefined) sessions.closed(session, socket.id, cause)
       events.disconnected(ids, transport, cause)
@@ -94,89 +118,31 @@ export function createSockets(deps: SocketsDeps): Sockets {
     socket.on('error', (error) => events.packetRefused(ids, error.message))
   }
 
-  function answer(connection: Connection): void {
-    const { socket } = connection
-    let pending = 0
-
-    /** Registers a verb: one object and an acknowledgement in, one reply out, whatever happens. */
-    function on<Name extends RequestName>(
-      name: Name,
-      run: (
-        request: ReturnType<typeof parseRequest<Name>>,
-        reply: Reply,
-      ) => Promise<object | undefined>,
-    ): void {
-      socket.on(name as string, (...args: unknown[]) => {
-        const acknowledge = args.at(-1)
-        if (typeof acknowledge !== 'function') return events.ignored(name)
-        const reply: Reply = (result) => acknowledge({ ok: true, ...result })
-        pending += 1
-        pendingTotal += 1
-        handle(args.length > 1 ? args[0] : undefined, reply)
-          .catch((error: unknown) => {
-            const wire = toWireError(error)
-            const cause = error instanceof GatewayError ? error.cause : error
-            events.refused(connection.ids, name, wire.code, cause)
-            acknowledge({ ok: false, error: wire })
-          })
-          .finally(() => {
-            pending -= 1
-            pendingTotal -= 1
-          })
-      })
-
-      async function handle(payload: unknown, reply: Reply): Promise<void> {
-        const request = parseRequest(name, payload)
-        if (refusing) throw new GatewayError('DRAINING', 'this instance is stopping')
-        if (pending > MAX_PENDING) {
-          throw new GatewayError('OVERLOADED', `more than ${MAX_PENDING} requests are waiting`, {
-            retryAfterMs: 1000,
-          })
-        }
-        const result = await run(request, reply)
-        if (result !== undefined) reply(result)
-      }
-    }
-
-    on('gateway:hello', () => handlers.hello(connection))
-    on('room:join', async (request, reply) => {
-      await handlers.join(connection, request, reply)
-      return undefined
-    })
-    on('room:leave', (request) => handlers.leave(connection, request))
-    on('room:send', (request) => handlers.send(connection, request))
-    on('room:history', (request) => handlers.history(connection, request))
-    socket.on('room:typing', (payload: unknown) => {
-      try {
-        handlers.typing(connection, parseRequest('room:typing', payload))
-      } catch (error) {
-        const { code } = toWireError(error)
-        events.refused(connection.ids, 'room:typing', code, undefined)
-      }
-    })
-  }
-
-  return {
+  const self: Sockets = {
+    all: () => [...connections.values()],
     get count() {
-      return io.of('/').sockets.size
-    },
-    get pending() {
-      return pendingTotal
+      return connections.size
     },
     announce(status) {
-      for (const socket of io.of('/').sockets.values()) socket.emit('gateway:status', status)
+      for (const { socket } of connections.values()) socket.emit('gateway:status', status)
     },
-    refuse() {
-      refusing = true
+    sendAway(connection, bye) {
+      connection.endedBy ??= bye.code.toLowerCase()
+      connection.socket.emit('gateway:bye', bye)
+      if (bye.reconnect) connection.socket.conn.close()
+      else connection.socket.disconnect(true)
     },
-    sendAway(bye) {
-      for (const socket of io.of('/').sockets.values()) {
-        endedBy.set(socket, bye.code.toLowerCase())
-        socket.emit('gateway:bye', bye)
-        // Stay away is a server disconnect; come back is a lost transport.
-        if (bye.reconnect) socket.conn.close()
-        else socket.disconnect(true)
-      }
+    cutOff({ id, socket }) {
+      const connection = connections.get(id)
+      if (connection === undefined || connection.endedBy !== undefined) return
+      connection.endedBy = 'slow_client'
+      connection.leaving = true
+      rooms.leaveAll(connection.member)
+      cutOff(socket.conn, () => {
+        const bye = { code: 'SLOW_CLIENT', reconnect: true, retryAfterMs: SLOW_RETRY_MS }
+        socket.emit('gateway:bye', bye satisfies ByeEvent)
+      })
     },
   }
+  return self
 }

@@ -14,6 +14,8 @@ export type FailureKind =
   | 'oom'
   | 'maxclients'
   | 'closed'
+  /** Fewer replicas than ROOM_ACK_REPLICAS confirmed a write. */
+  | 'replicas'
   /** Redis lost a script; the caller loads it again, so that nobody else sees this. */
   | 'noscript'
   | 'other'
@@ -55,6 +57,7 @@ const EXPLANATIONS: Record<FailureKind, string> = {
   maxclients: 'Redis has reached its limit of connections (maxclients)',
   closed:
     'the connection was closed; if this repeats at once, check whether the port wants TLS (rediss://)',
+  replicas: 'too few replicas confirmed the write',
   noscript: 'Redis does not know the script',
   other: 'unexpected error',
 }

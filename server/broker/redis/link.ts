@@ -39,6 +39,8 @@ export interface RedisLink {
   command(args: CommandArguments): Promise<unknown>
   subscribe(channel: string, listener: ChannelListener): Promise<void>
   unsubscribe(channel: string): Promise<void>
+  /** One more connection to the same server, for commands that block; closed with the link. */
+  dedicated(): Connection
   /** Calls back each time the link becomes `ok` after subscriptions were interrupted. */
   onRestored(listener: () => void): void
   /** Calls back at every change of state, after the observer. */
@@ -80,6 +82,7 @@ export function createRedisLink(deps: LinkDeps): RedisLink {
   const probeName = `${deps.keyPrefix}:{probe}:${deps.instance}`
   const changeListeners: ((state: LinkState) => void)[] = []
   const restoredListeners: (() => void)[] = []
+  const dedicated: Connection[] = []
   let state: LinkState = { name: 'starting' }
   /** Commands are refused without asking while this is set. */
   let commandsFail: FailureKind | undefined = 'closed'
@@ -229,6 +232,11 @@ export function createRedisLink(deps: LinkDeps): RedisLink {
     async unsubscribe(channel) {
       await subscriptions?.unsubscribe(channel)
     },
+    dedicated() {
+      const connection = createConnection(deps.endpoint, { up: () => undefined, failed: fail })
+      dedicated.push(connection)
+      return connection
+    },
     onRestored: (listener) => void restoredListeners.push(listener),
     onChange: (listener) => void changeListeners.push(listener),
     close() {
@@ -236,6 +244,7 @@ export function createRedisLink(deps: LinkDeps): RedisLink {
       clearTimeout(timer)
       commands.close()
       subscriptions?.close()
+      for (const connection of dedicated) connection.close()
     },
   }
 }

@@ -15,6 +15,7 @@ import {
 import { RedisFailure } from './failure.ts'
 import { frameOf, roomKeys } from './keys.ts'
 import type { RedisLink } from './link.ts'
+import type { Replication } from './replication.ts'
 import { appendScript, readScript, renewScript, type Script } from './scripts.ts'
 
 export interface RedisLogOptions {
@@ -27,7 +28,11 @@ export interface RedisLogOptions {
 }
 
 /** The message log in Redis: one script call per operation, frames by publish and subscribe. */
-export function createRedisLog(link: RedisLink, options: RedisLogOptions): MessageLog {
+export function createRedisLog(
+  link: RedisLink,
+  options: RedisLogOptions,
+  replication?: Replication,
+): MessageLog {
   const { keyPrefix, newEpoch } = options
   const logTtl = String(options.logTtlMs)
   // Meta outlives the log, which outlives the ids: a room never forgets its epoch first.
@@ -85,6 +90,8 @@ export function createRedisLog(link: RedisLink, options: RedisLogOptions): Messa
         [keys.meta, keys.log, keys.dedup(sender, id)],
         [keys.channel, newEpoch(), content, logMax, logTtl, metaTtl, dedupTtl],
       ).catch(rethrowWrite)
+      // D1, also before a duplicate is acknowledged: its first attempt may have failed right here.
+      await replication?.confirmed().catch(rethrowWrite)
       return { duplicate: Number(reply[0]) === 1, position: tailOf(reply.slice(1)) }
     },
     read: (room, query) => read(room, query).catch(rethrowRead),

@@ -2,6 +2,7 @@ import type { Broker } from '../broker.ts'
 import { createAdapter } from './adapter.ts'
 import type { RedisLink } from './link.ts'
 import { createRedisLog, type RedisLogOptions } from './log.ts'
+import { createReplication } from './replication.ts'
 import { createRedisSessions } from './sessions.ts'
 
 /**
@@ -12,7 +13,7 @@ import { createRedisSessions } from './sessions.ts'
  */
 export function createRedisBroker(
   link: RedisLink,
-  options: RedisLogOptions,
+  options: RedisLogOptions & { instance: string; ackReplicas: number },
   evicting: (policy: string | undefined) => void,
 ): Broker {
   let durability: 'durable' | 'best-effort' = 'durable'
@@ -26,11 +27,19 @@ export function createRedisBroker(
     if (durability === 'best-effort' && before === 'durable') evicting(policy)
   }
 
+  const replication =
+    options.ackReplicas > 0
+      ? createReplication(link.dedicated(), {
+          replicas: options.ackReplicas,
+          key: `${options.keyPrefix}:{ack}:${options.instance}`,
+        })
+      : undefined
+
   // A fail-over or a mended configuration shows after the next interruption at the latest.
   link.onRestored(() => void readEviction())
 
   return {
-    log: createRedisLog(link, options),
+    log: createRedisLog(link, options, replication),
     sessions: createRedisSessions(link, options.keyPrefix),
     adapter: createAdapter(link, options.keyPrefix),
     durability: () => durability,

@@ -1,0 +1,62 @@
+import type { Socket } from 'socket.io'
+
+/**
+ * All we know of engine.io and ws beyond their public interfaces, in one place. Everything here
+ * answers for what it finds, so that another shape means the plain path, not a broken one;
+ * tests/unit/outlet.test.ts fails when the installed versions have another shape.
+ */
+export type EngineConnection = Socket['conn']
+
+/**
+ * Whether the transport sends `wsPreEncodedFrame` as it is. It is final then: a WebSocket never
+ * becomes polling.
+ */
+export function takesFrames(conn: EngineConnection): boolean {
+  const transport: unknown = conn.transport
+  if (!isRecord(transport) || conn.transport.name !== 'websocket') return false
+  if (transport['perMessageDeflate']) return false
+  const { socket } = transport
+  if (!isRecord(socket) || !isRecord(socket['_sender'])) return false
+  return typeof socket['_sender']['sendFrame'] === 'function'
+}
+
+/** Packets that wait because the transport has not taken the ones before. */
+export function waitingPackets(conn: EngineConnection): { data?: unknown; options?: unknown }[] {
+  return conn['writeBuffer'] ?? []
+}
+
+/** Bytes of those packets, about; a shared frame counts for each of its connections. */
+export function waitingBytes(conn: EngineConnection): number {
+  let bytes = 0
+  for (const { data, options } of waitingPackets(conn)) {
+    const frames = isRecord(options) ? options['wsPreEncodedFrame'] : undefined
+    if (Array.isArray(frames)) for (const frame of frames) bytes += lengthOf(frame)
+    else bytes += lengthOf(data)
+  }
+  return bytes
+}
+
+/** How long a peer that takes nothing may keep its connection half closed. */
+const LINGER_MS = 5000
+
+/** Ends a connection whose peer may not be reading: what waits for it is dropped, but for `farewell`. */
+export function cutOff(conn: EngineConnection, farewell: () => void): void {
+  waitingPackets(conn).length = 0
+  farewell()
+  const { transport } = conn
+  conn.close()
+  setTimeout(() => {
+    const socket = isRecord(transport) ? transport['socket'] : undefined
+    if (isRecord(socket) && typeof socket['terminate'] === 'function') socket['terminate']()
+    else conn.close(true)
+  }, LINGER_MS).unref()
+}
+
+function lengthOf(value: unknown): number {
+  if (typeof value === 'string') return value.length
+  return ArrayBuffer.isView(value) ? value.byteLength : 0
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null
+}
