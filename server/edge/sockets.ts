@@ -115,7 +115,11 @@ export function createSockets(deps: SocketsDeps): Sockets {
       events.disconnected(ids, transport, cause)
       if (reason === 'parse error') events.packetRefused(ids, reason)
     })
-    socket.on('error', (error) => events.packetRefused(ids, error.message))
+    socket.on('error', (error: unknown) => {
+      // Also what a client names `error`, with anything in it: no Error comes over the wire.
+      if (error instanceof Error) events.packetRefused(ids, 'invalid packet')
+      else events.ignored('error')
+    })
   }
 
   const self: Sockets = {
