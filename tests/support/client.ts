@@ -86,13 +86,17 @@ export async function connectClient(
   socket.on('connect', () => inbox.put('connect', undefined))
   socket.on('disconnect', (reason) => inbox.put('disconnect', reason))
   let lastError: unknown
-  socket.on('connect_error', (error) => {
-    lastError = error
+  const refused = new Promise<never>((_resolve, reject) => {
+    socket.on('connect_error', (error) => {
+      lastError = error
+      // Not active: it will not try again by itself.
+      if (!socket.active || rest.reconnection === false) reject(error)
+    })
   })
   socket.connect()
-  await inbox.next('connect', connectTimeoutMs).catch((timeout: unknown) => {
+  await Promise.race([inbox.next('connect', connectTimeoutMs), refused]).catch((error: unknown) => {
     socket.disconnect()
-    throw new Error(`could not connect to ${url}`, { cause: lastError ?? timeout })
+    throw new Error(`could not connect to ${url}`, { cause: lastError ?? error })
   })
 
   async function request<Name extends string>(event: Name, payload: unknown, timeoutMs = 10_000) {

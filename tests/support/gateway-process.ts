@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { type Child, type Exit, startChild } from './child.ts'
+import { eventually } from './eventually.ts'
 import type { Scope } from './scope.ts'
 
 export const repositoryRoot = fileURLToPath(new URL('../../', import.meta.url))
@@ -36,6 +37,8 @@ export interface GatewayProcess {
   readonly exited: Promise<Exit>
   /** The first entry that matches, logged already or later; rejects when the process ends before. */
   waitForLog(matches: (entry: LogEntry) => boolean, timeoutMs?: number): Promise<LogEntry>
+  /** Resolves once `/health/ready` says 200. */
+  ready(timeoutMs?: number): Promise<void>
   signal(signal: NodeJS.Signals): void
   /** SIGTERM, then SIGKILL after `graceMs` (10 s). */
   stop(graceMs?: number): Promise<Exit>
@@ -62,10 +65,11 @@ export async function startGateway(
   )
   const host = String(listening['host'])
   const port = Number(listening['port'])
+  const url = `http://${host}:${port}`
   return {
     host,
     port,
-    url: `http://${host}:${port}`,
+    url,
     instance: String(listening['instance']),
     pid: child.pid,
     get running() {
@@ -75,6 +79,11 @@ export async function startGateway(
     output: child.lines,
     exited: child.exited,
     waitForLog: logs.waitFor,
+    async ready(timeoutMs = 15_000) {
+      const isReady = async () => !child.running || (await fetch(`${url}/health/ready`)).ok
+      await eventually(isReady, { what: 'readiness', timeoutMs })
+      if (!child.running) throw new Error(`the gateway ended; its last lines:\n${child.tail()}`)
+    },
     signal: child.signal,
     stop: child.stop,
   }
