@@ -66,6 +66,8 @@ export interface LocalRoom {
   stored(epoch: string, entry: Entry): void
   /** The store says that a new epoch began. */
   renewed(epoch: string): void
+  /** Subscriptions were interrupted: a read under way for opening may be older than what was lost. */
+  interrupted(): void
   /** Stops timers; the subscription is left to the broker's end. */
   stop(): void
 }
@@ -141,6 +143,12 @@ export function createLocalRoom(name: string, deps: LocalRoomDeps): LocalRoom {
     if (holders === 0) linger()
   }
 
+  /** Our place and the log contradict each other: ends the epoch for everybody (D6). */
+  async function renew(): Promise<void> {
+    adopt(await log.renew(name, replica.tail.epoch), 'broken')
+    takeWaiting()
+  }
+
   /** Pages from our place to the tail until nothing is left that we know to be missing (D4). */
   async function fill(): Promise<void> {
     do {
@@ -153,12 +161,11 @@ export function createLocalRoom(name: string, deps: LocalRoomDeps): LocalRoom {
         for (const entry of page.entries) take(page.tail.epoch, entry)
         if (replica.tail.offset > before) observer.filled(name, replica.tail.offset - before)
         takeWaiting()
-        if (page.tail.epoch === replica.tail.epoch && page.tail.offset > replica.tail.offset) {
-          behind = true
-        }
+        if (page.entries.length > 0 && replica.tail === from)
+          await renew() // a link is wrong
+        else if (page.tail.offset > replica.tail.offset) behind = true
       } else if (page.continuity === 'broken') {
-        adopt(await log.renew(name, from.epoch), 'broken')
-        takeWaiting()
+        await renew()
       } else if (replica.tail === from) {
         adopt(page.tail, page.continuity)
         takeWaiting()
@@ -272,9 +279,11 @@ export function createLocalRoom(name: string, deps: LocalRoomDeps): LocalRoom {
       wait({ epoch, entry })
       startSync()
     },
+    interrupted() {
+      if (phase.name === 'opening') behind = true
+    },
     renewed(epoch) {
-      if (phase.name === 'opening')
-        behind = true // the page being read may be older
+      if (phase.name === 'opening') behind = true
       else if (isOpen() && epoch !== replica.tail.epoch) sync().catch(() => undefined)
     },
     stop() {

@@ -86,7 +86,10 @@ export function createRooms(deps: RoomsDeps): Rooms {
   log.listen({
     stored: (name, epoch, entry) => local.get(name)?.stored(epoch, entry),
     renewed: (name, tail) => local.get(name)?.renewed(tail.epoch),
-    restored: () => checks.soon(),
+    restored() {
+      for (const room of local.values()) room.interrupted()
+      checks.soon()
+    },
   })
 
   function localRoom(name: string): LocalRoom {

@@ -16,15 +16,17 @@ export function createRedisBroker(
   options: RedisLogOptions & { instance: string; ackReplicas: number },
   evicting: (policy: string | undefined) => void,
 ): Broker {
-  let durability: 'durable' | 'best-effort' = 'durable'
+  let durability: 'durable' | 'best-effort' = 'best-effort'
+  let warnedOf: string | undefined
 
   async function readEviction(): Promise<void> {
     // Managed Redis may refuse INFO; what cannot be verified is not promised (D6).
     const info = await link.command(['INFO', 'memory']).catch(() => '')
     const policy = /^maxmemory_policy:(\S+)/m.exec(String(info))?.[1]
-    const before = durability
     durability = policy === 'noeviction' ? 'durable' : 'best-effort'
-    if (durability === 'best-effort' && before === 'durable') evicting(policy)
+    const problem = durability === 'durable' ? undefined : (policy ?? 'unknown')
+    if (problem !== undefined && problem !== warnedOf) evicting(policy)
+    warnedOf = problem
   }
 
   const replication =
