@@ -70,7 +70,8 @@ export function createOutbox(connection: Connection): Outbox {
     clearTimeout(retry)
     retry = undefined
     failures = 0
-    flush()
+    // The rooms ask first for what they missed; then goes out what waits here.
+    queueMicrotask(flush)
   })
 
   const isWaiting = (item: Outgoing) => item.state.kind === 'sending'

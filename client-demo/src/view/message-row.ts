@@ -61,7 +61,7 @@ function messageRow(first: Message, edit: (message: Message) => void): Row {
         setText(offset, entry.offset === undefined ? '' : `#${entry.offset}`)
         element.dataset['offset'] = String(entry.offset ?? '')
       }
-      if (shown?.state !== entry.state) {
+      if (shown === undefined || shown.state !== entry.state) {
         element.dataset['state'] = entry.state?.kind ?? 'received'
         setText(state, entry.state ? stateText(entry.state) : '')
         if (entry.state?.kind === 'refused') state.append(editButton(() => edit(entry)))
