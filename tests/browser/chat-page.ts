@@ -1,0 +1,112 @@
+import type { Browser, Locator, Page } from 'playwright-core'
+import { eventually } from '../support/eventually.ts'
+import type { Scope } from '../support/scope.ts'
+
+/** A message as the page shows it. */
+export interface ShownMessage {
+  /** Its place in the room; undefined while it has none. */
+  offset: number | undefined
+  author: string
+  text: string
+  /** `sending`, `stored`, `repeated`, `refused`, or `received` for those of others. */
+  state: string
+}
+
+/** The chat page in a browser context of its own: another person, as far as the page can tell. */
+export interface ChatPage {
+  readonly page: Page
+  /** Console errors and warnings, uncaught errors, CSP violations. */
+  readonly complaints: readonly string[]
+  say(text: string): Promise<void>
+  /** Presses a button by its name. */
+  press(button: string): Promise<void>
+  /** The connection's state or another fact that the page shows, by test id. */
+  fact(testId: string): Promise<string>
+  waitForFact(testId: string, text: string | RegExp): Promise<void>
+  /** All messages in the order shown. */
+  history(): Promise<ShownMessage[]>
+  /** The first history for which `matches` holds. */
+  waitForHistory(matches: (history: ShownMessage[]) => boolean): Promise<ShownMessage[]>
+  message(text: string): Locator
+}
+
+// A string, because the tests are compiled without the browser's types.
+const READ_HISTORY = `[...document.querySelectorAll('#messages > .message')].map((row) => ({
+  offset: row.dataset.offset === '' ? undefined : Number(row.dataset.offset),
+  author: row.querySelector('.author').textContent,
+  text: row.querySelector('.body').textContent,
+  state: row.dataset.state,
+}))`
+
+const REPORT_VIOLATIONS = `addEventListener('securitypolicyviolation', (event) =>
+  console.error('CSP violation: ' + event.violatedDirective + ' ' + event.blockedURI))`
+
+/** Opens the page in `room` and gives the name; resolves once it is live. */
+export async function openChat(
+  scope: Scope,
+  browser: Browser,
+  { url, room, name }: { url: string; room: string; name: string },
+): Promise<ChatPage> {
+  const context = await browser.newContext()
+  scope.defer(() => context.close())
+  const page = await context.newPage()
+  const complaints: string[] = []
+  page.on('console', (message) => {
+    if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text())
+  })
+  page.on('pageerror', (error) => complaints.push(String(error)))
+  await page.addInitScript(REPORT_VIOLATIONS)
+  await page.goto(`${url}/#room=${encodeURIComponent(room)}`)
+  await page.getByRole('textbox', { name: 'Your name' }).fill(name)
+  await page.getByRole('button', { name: 'Continue' }).click()
+
+  const fact = async (testId: string) => (await page.getByTestId(testId).textContent()) ?? ''
+  const history = () => page.evaluate<ShownMessage[]>(READ_HISTORY)
+  const matches = (text: string, wanted: string | RegExp) =>
+    typeof wanted === 'string' ? text === wanted : wanted.test(text)
+
+  const chat: ChatPage = {
+    page,
+    complaints,
+    async say(text) {
+      await page.getByRole('textbox', { name: 'Message', exact: true }).fill(text)
+      await page.keyboard.press('Enter')
+    },
+    async press(button) {
+      await page.getByRole('button', { name: button, exact: true }).click()
+    },
+    fact,
+    async waitForFact(testId, text) {
+      let last = ''
+      await eventually(
+        async () => {
+          last = await fact(testId)
+          return matches(last, text)
+        },
+        { what: `${testId} to be ${text}`, timeoutMs: 20_000 },
+      ).catch((error: unknown) => {
+        throw new Error(`${testId} is "${last}" and not ${text}`, { cause: error })
+      })
+    },
+    history,
+    async waitForHistory(wanted) {
+      let last: ShownMessage[] = []
+      const look = async () => {
+        last = await history()
+        return wanted(last) ? last : undefined
+      }
+      return eventually(look, { timeoutMs: 20_000 }).catch((error: unknown) => {
+        const tail = JSON.stringify(last.slice(-5))
+        throw new Error(`the history ends in ${tail} (${last.length} in all)`, { cause: error })
+      })
+    },
+    message: (text) => page.getByRole('log').getByRole('listitem').filter({ hasText: text }),
+  }
+  await chat.waitForFact('connection-state', 'Live')
+  await chat.waitForFact('room-facts', /so far/)
+  return chat
+}
+
+/** What a history says apart from who reads it: place, author, text. */
+export const places = (history: readonly ShownMessage[]) =>
+  history.map(({ offset, author, text }) => `${offset} ${author}: ${text}`)
