@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Connection } from './connection.ts'
 import type { Sockets } from './sockets.ts'
@@ -26,6 +27,7 @@ export async function handOver(
 ): Promise<void> {
   const connections = shuffled(sockets.all())
   if (connections.length === 0) return
+  setMaxListeners(0, deadline) // one per connection
   const slot = Math.min(MS_PER_CONNECTION, options.periodMs / connections.length)
   const turns = connections.map((connection, index) => {
     // Anywhere within its slot: even from second to second, without a beat.

@@ -49,9 +49,11 @@ export function createHttp(deps: HttpDeps): { app: Express; server: Server } {
         const given = request.headers['x-request-id']
         return typeof given === 'string' && /^[\w.-]{1,64}$/.test(given) ? given : randomUUID()
       },
-      // Probes and pages come all the time; what fails is worth a line.
-      customLogLevel: (_request, response, error) =>
-        error || response.statusCode >= 500 ? 'warn' : 'debug',
+      // Probes come all the time, and 503 is an answer; what fails unexpectedly logs its own line.
+      customLogLevel: () => 'debug',
+      // Without these two a reply of 500 and above is given an error with a stack that nobody threw.
+      customErrorObject: () => ({}),
+      customErrorMessage: () => 'request completed',
       // Headers hold cookies and tokens, queries may: ids, method and path are enough.
       serializers: {
         req: (request: { id: string; method: string; url: string }) => ({

@@ -18,20 +18,25 @@ export function createStatus(deps: {
   announce: (event: StatusEvent) => void
 }): Status {
   let announced: string | undefined
+  /** Somebody new was told of trouble that everybody else may never hear of. */
+  let toldSomebody = false
   let timer: NodeJS.Timeout | undefined
 
   function settle(): void {
     timer = undefined
     const reason = deps.trouble()
-    if (reason === announced) return
+    if (reason === announced && (reason !== undefined || !toldSomebody)) return
     announced = reason
+    toldSomebody = false
     deps.announce(reason === undefined ? { state: 'ok' } : { state: 'degraded', reason })
   }
 
   return {
     current() {
       const reason = deps.trouble()
-      return reason === undefined ? undefined : { state: 'degraded', reason }
+      if (reason === undefined) return undefined
+      toldSomebody = true
+      return { state: 'degraded', reason }
     },
     update() {
       if (deps.trouble() === undefined) {
