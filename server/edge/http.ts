@@ -79,6 +79,9 @@ export function createHttp(deps: HttpDeps): { app: Express; server: Server } {
       },
       // TLS ends at the load balancer, which knows whether it may promise it for good.
       strictTransportSecurity: false,
+      // Browsers warn about both on plain HTTP, which is how many run it inside a network.
+      crossOriginOpenerPolicy: false,
+      originAgentCluster: false,
     }),
   )
 
