@@ -72,7 +72,8 @@ export async function startRedis(scope: Scope, options: RedisOptions = {}): Prom
         timeout: 30_000,
       },
     )
-    cli.child.stdin?.end(input)
+    // It may end before it has read its input.
+    cli.child.stdin?.on('error', () => undefined).end(input)
     return (await cli).stdout.trim()
   }
   const own = (): Credentials => (password === undefined ? {} : { password })
