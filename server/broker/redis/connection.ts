@@ -1,3 +1,4 @@
+import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createClient, ErrorReply } from 'redis'
 import { classify, type FailureKind, RedisFailure } from './failure.ts'
@@ -57,6 +58,7 @@ export interface Connection {
 const COMMAND_DEADLINE_MS = 1500
 /** TCP, TLS and authentication together. */
 const CONNECT_DEADLINE_MS = 4000
+const PLAIN_DEADLINE_MS = 1000
 /** First and longest pause between attempts; "whole within 2 s of Redis being back" needs a short one. */
 const RETRY_FIRST_MS = 30
 const RETRY_MAX_MS = 1000
@@ -120,6 +122,23 @@ async function within<T>(ms: number, work: Promise<T>): Promise<T> {
   }
 }
 
+/**
+ * Whether a Redis without TLS is there: most often it does not refuse a TLS handshake, but takes it
+ * for a command and waits for the end of its line.
+ */
+function speaksPlainText({ host, port }: Endpoint): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port }, () => socket.write('PING\r\n')).unref()
+    socket.setTimeout(PLAIN_DEADLINE_MS, () => socket.destroy())
+    socket.on('error', () => undefined)
+    socket.once('close', () => resolve(false))
+    socket.once('data', (reply) => {
+      resolve(/^[+-]/.test(reply.toString()))
+      socket.destroy()
+    })
+  })
+}
+
 export function createConnection(
   endpoint: () => Endpoint,
   observer: ConnectionObserver,
@@ -167,7 +186,9 @@ export function createConnection(
       try {
         await within(CONNECT_DEADLINE_MS, Promise.race([establish(client), ended]))
       } catch (error) {
-        throw toFailure(error, target.tls !== undefined)
+        const failure = toFailure(error, target.tls !== undefined)
+        const unanswered = target.tls !== undefined && failure.kind === 'timeout'
+        throw unanswered && (await speaksPlainText(target)) ? new RedisFailure('tls') : failure
       }
       observer.up()
       await ended.catch((cause: unknown) => {
