@@ -28,7 +28,7 @@ const WINDOW_MS = 120_000
 /** While it stays down, one line with the count. */
 const REMINDER_MS = 60_000
 /** A closed connection is only named as such if nothing more telling follows, such as `refused`. */
-const SETTLE_MS = 300
+const SETTLE_MS = 1000
 
 /**
  * What happens to one Redis role, as metrics and as log lines: one line per change of state, then a
