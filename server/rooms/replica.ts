@@ -74,8 +74,9 @@ export function createReplica(options: ReplicaOptions, budget: RingBudget): Repl
     },
     seed(page, asked) {
       tail = page.tail
-      ring.reset(page.tail.offset - page.entries.length)
-      for (const entry of page.entries) ring.push(entry)
+      const entries = leadingTo(page)
+      ring.reset(page.tail.offset - entries.length)
+      for (const entry of entries) ring.push(entry)
       nothingOlder = page.entries.length < asked && ring.size === page.entries.length
     },
     adopt(place) {
@@ -102,4 +103,17 @@ export function createReplica(options: ReplicaOptions, budget: RingBudget): Repl
       ring.reset(tail.offset)
     },
   }
+}
+
+/** The page's last entries, as far as they lead up to its tail link by link; others prove nothing. */
+function leadingTo({ tail, entries }: Page): Entry[] {
+  let { offset, at } = tail
+  let start = entries.length
+  for (const entry of entries.toReversed()) {
+    if (entry.offset !== offset || entry.at !== at) break
+    start -= 1
+    offset -= 1
+    at = entry.prevAt
+  }
+  return entries.slice(start)
 }

@@ -107,7 +107,8 @@ local function field(entry, name)
   for i = 1, #fields, 2 do if fields[i] == name then return fields[i + 1] end end
   return ''
 end
--- The newest entries up to 'high', as many as fit, appended in ascending order.
+-- The newest entries up to 'high', as many as fit, appended in ascending order. A stream that was
+-- restored or edited may go on past the tail: that belongs to no history.
 local function newest(high, count)
   if count < 1 then return end
   local entries, bytes, kept = redis.call('XREVRANGE', log, high, '-', 'COUNT', count), 0, 0
@@ -124,12 +125,12 @@ local function newest(high, count)
 end
 
 if kind == 'last' then
-  newest('+', limit)
+  newest(int(tail), limit)
   return reply
 end
 local offset = tonumber(ARGV[7])
 if kind == 'before' then
-  if offset > 1 then newest(int(offset - 1), limit) end
+  if offset > 1 then newest(int(math.min(offset - 1, tail)), limit) end
   return reply
 end
 
@@ -157,8 +158,9 @@ reply[4] = found
 if found == 'whole' and offset < tail and limit > 0 then
   local resume, bytes = kind == 'resume', 0
   if not resume or tail - offset <= limit then
-    local entries = redis.call('XRANGE', log, int(offset + 1), '+', 'COUNT', limit)
-    local fits = true
+    local entries = redis.call('XRANGE', log, int(offset + 1), int(tail), 'COUNT', limit)
+    -- Entries may be lost anywhere; a fill checks link by link, a resume has only their number.
+    local fits = not resume or #entries == tail - offset
     for i = 1, #entries do
       bytes = bytes + #field(entries[i], 'm')
       if i > 1 and bytes > max_bytes then fits = false break end
@@ -172,7 +174,7 @@ if found == 'whole' and offset < tail and limit > 0 then
     reply[4] = 'trimmed' -- more than a resume may bring
   end
 end
-if kind == 'resume' and reply[4] ~= 'whole' then newest('+', tonumber(ARGV[10])) end
+if kind == 'resume' and reply[4] ~= 'whole' then newest(int(tail), tonumber(ARGV[10])) end
 return reply
 `
 
