@@ -1,0 +1,240 @@
+import { randomUUID } from 'node:crypto'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { describe, expect, test } from 'vitest'
+import { RedisFailure } from '../../server/broker/redis/failure.ts'
+import { createRedisLink, type LinkState, type RedisLink } from '../../server/broker/redis/link.ts'
+import { startChild } from '../support/child.ts'
+import { eventually } from '../support/eventually.ts'
+import { freePort } from '../support/free-port.ts'
+import { repositoryRoot } from '../support/gateway-process.ts'
+import { type RedisServer, startRedis } from '../support/redis-server.ts'
+import { createScope, type Scope } from '../support/scope.ts'
+import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
+
+interface Followed extends RedisLink {
+  /** Every state it went through. */
+  readonly states: readonly string[]
+  readonly restored: number
+}
+
+/** A link to an address; it closes with the scope. */
+function openLink(scope: Scope, address: { host: string; port: number }): Followed {
+  const states: string[] = []
+  let restored = 0
+  const link = createRedisLink({
+    role: 'rooms',
+    endpoint: () => ({
+      host: address.host,
+      port: address.port,
+      database: 0,
+      username: undefined,
+      password: undefined,
+      tls: undefined,
+    }),
+    keyPrefix: randomUUID(),
+    instance: 'test',
+    receives: true,
+    observer: {
+      failed: () => undefined,
+      changed: (state) => void states.push(nameOf(state)),
+      probed: () => undefined,
+    },
+  })
+  scope.defer(() => link.close())
+  link.onRestored(() => {
+    restored += 1
+  })
+  return Object.defineProperties(link, {
+    states: { value: states },
+    restored: { get: () => restored },
+  }) as Followed
+}
+
+function nameOf(state: LinkState): string {
+  return state.name === 'down' ? state.kind : state.name
+}
+
+interface Setting {
+  scope: Scope
+  redis: RedisServer
+  proxy: TcpProxy
+  link: Followed
+}
+
+/** A link that works, through a proxy, to a Redis of its own. */
+async function arrange(onTestFinished: (cleanup: () => Promise<void>) => void): Promise<Setting> {
+  const scope = createScope()
+  onTestFinished(() => scope.close())
+  const redis = await startRedis(scope)
+  const proxy = await startTcpProxy(scope, { target: redis })
+  const link = openLink(scope, proxy)
+  await link.ready
+  return { scope, redis, proxy, link }
+}
+
+/** The failure of a command that has to fail. */
+async function failureOf(command: Promise<unknown>): Promise<RedisFailure> {
+  const error = await command.then(
+    () => new Error('it succeeded'),
+    (failure: unknown) => failure,
+  )
+  if (!(error instanceof RedisFailure)) throw error
+  return error
+}
+
+/** What a channel brings, oldest first. */
+async function listen(link: RedisLink, channel: string): Promise<string[]> {
+  const heard: string[] = []
+  // One that fails as the connection ends is made by the next connection.
+  await link
+    .subscribe(channel, (message) => void heard.push(message.toString()))
+    .catch(() => undefined)
+  return heard
+}
+
+describe.concurrent('the Redis link', () => {
+  test('D7: commands to a frozen server settle, their outcome unknown; later ones are refused at once', async ({
+    onTestFinished,
+  }) => {
+    const { redis, link } = await arrange(onTestFinished)
+    redis.pause()
+    const sent = Array.from({ length: 100 }, () => failureOf(link.command(['INCR', 'counter'])))
+    for (const failure of await Promise.all(sent)) {
+      expect(failure).toMatchObject({ kind: 'timeout', outcomeUnknown: true })
+    }
+    expect(link.state).toMatchObject({ name: 'down', kind: 'timeout' })
+
+    const refused = link.command(['INCR', 'counter']).catch((failure: unknown) => failure)
+    expect(await Promise.race([refused, nextTurn('waits')])).toMatchObject({
+      kind: 'timeout',
+      outcomeUnknown: false,
+    })
+
+    redis.resume()
+    await eventually(() => link.state.name === 'ok')
+    // Unknown was the truth: they had arrived. The one that was refused had not.
+    expect(await link.command(['GET', 'counter'])).toBe('100')
+  })
+
+  test('a peer that takes everything and answers nothing is replaced', async ({
+    onTestFinished,
+  }) => {
+    const { proxy, link } = await arrange(onTestFinished)
+    const before = proxy.accepted
+    proxy.halfOpen('toClient')
+    expect(await failureOf(link.command(['PING']))).toMatchObject({ kind: 'timeout' })
+    // Both connections, as neither can be trusted.
+    await eventually(() => proxy.accepted >= before + 2, { what: 'new connections' })
+    await proxy.heal()
+    await eventually(() => link.state.name === 'ok')
+    expect(await link.command(['PING'])).toBe('PONG')
+    expect(link.states).toEqual(['ok', 'timeout', 'ok'])
+    expect(link.restored).toBe(2)
+  })
+
+  test('D4: subscriptions are restored before it says so, with those made meanwhile', async ({
+    onTestFinished,
+  }) => {
+    const { redis, proxy, link } = await arrange(onTestFinished)
+    const early = await listen(link, 'early')
+    const left = await listen(link, 'left')
+    await proxy.cut()
+    await eventually(() => link.state.name === 'down')
+    const meanwhile = await listen(link, 'meanwhile')
+    await link.unsubscribe('left')
+
+    const restored = new Promise<string>((resolve, reject) => {
+      link.onRestored(() => {
+        redis.cli('PUBSUB', 'CHANNELS').then(resolve, reject)
+      })
+    })
+    await proxy.heal()
+    const channels = (await restored).split('\n')
+    expect(channels).toEqual(expect.arrayContaining(['early', 'meanwhile']))
+    expect(channels).not.toContain('left')
+    for (const channel of ['left', 'early', 'meanwhile']) await redis.cli('PUBLISH', channel, '1')
+    await eventually(() => early.length > 0 && meanwhile.length > 0)
+    expect([early, meanwhile, left]).toEqual([['1'], ['1'], []])
+  })
+
+  test('D4: a subscriber that Redis cuts off comes back each time', async ({ onTestFinished }) => {
+    const { redis, link } = await arrange(onTestFinished)
+    const heard = await listen(link, 'room')
+    for (let round = 1; round <= 3; round++) {
+      expect(link.restored).toBe(round)
+      // As for a slow reader; the connection for commands stays.
+      expect(await redis.cli('CLIENT', 'KILL', 'TYPE', 'pubsub')).toBe('1')
+      const added = await listen(link, `added${round}`)
+      await eventually(() => link.restored === round + 1, { what: 'onRestored' })
+      await redis.cli('PUBLISH', 'room', String(round))
+      await redis.cli('PUBLISH', `added${round}`, 'x')
+      await eventually(() => heard.length === round && added.length === 1)
+    }
+    expect(heard).toEqual(['1', '2', '3'])
+  })
+
+  test('D7: while there is no server, commands are refused at once and nothing is queued', async ({
+    onTestFinished,
+  }) => {
+    const { proxy, link } = await arrange(onTestFinished)
+    await proxy.cut()
+    await eventually(() => nameOf(link.state) === 'refused')
+    const refused = link.command(['INCR', 'counter']).catch((failure: unknown) => failure)
+    expect(await Promise.race([refused, nextTurn('waits')])).toMatchObject({
+      kind: 'refused',
+      outcomeUnknown: false,
+    })
+    await proxy.heal()
+    await eventually(() => link.state.name === 'ok')
+    expect(await link.command(['GET', 'counter'])).toBeNull()
+  })
+
+  test('a command that Redis refuses has a known outcome, and does not concern others', async ({
+    onTestFinished,
+  }) => {
+    const { link } = await arrange(onTestFinished)
+    const failure = await failureOf(link.command(['NO-SUCH-COMMAND']))
+    expect(failure).toMatchObject({ kind: 'other', outcomeUnknown: false })
+    expect(await link.command(['PING'])).toBe('PONG')
+    expect(link.states).toEqual(['ok'])
+  })
+
+  test('where it connects to, and as whom, is asked for at every attempt', async ({
+    onTestFinished,
+  }) => {
+    const scope = createScope()
+    onTestFinished(() => scope.close())
+    const redis = await startRedis(scope)
+    const address = { host: '127.0.0.1', port: await freePort() }
+    const link = openLink(scope, address)
+    await eventually(() => nameOf(link.state) === 'refused')
+    address.port = redis.port
+    await link.ready
+    expect(link.states).toEqual(['refused', 'ok'])
+  })
+
+  test('closing ends its connections, also those being made', async ({ onTestFinished }) => {
+    const scope = createScope()
+    onTestFinished(() => scope.close())
+    const [redis, frozen] = await Promise.all([startRedis(scope), startRedis(scope)])
+    frozen.pause()
+    // A process of its own: with nothing left to wait for, it ends by itself.
+    const source = `
+      const { createRedisLink } = await import('./dist/server/broker/redis/link.js')
+      const open = (port) => createRedisLink({
+        role: 'rooms', keyPrefix: 'k', instance: 'i', receives: true,
+        endpoint: () => ({ host: '127.0.0.1', port, database: 0 }),
+        observer: { failed() {}, changed() {}, probed() {} },
+      })
+      const [works, waits, refused] = [${redis.port}, ${frozen.port}, ${await freePort()}].map(open)
+      await works.ready
+      while (refused.state.name !== 'down') await new Promise((resolve) => setTimeout(resolve, 5))
+      for (const link of [works, waits, refused]) link.close()
+      const after = await works.command(['PING']).catch((failure) => failure.kind)
+      process.on('exit', (code) => console.log('ended', code, after))`
+    const args = ['--input-type=module', '--eval', source]
+    const child = await startChild(scope, process.execPath, args, { cwd: repositoryRoot })
+    expect(await child.exited).toEqual({ code: 0, signal: null })
+    expect(child.lines).toEqual(['ended 0 closed'])
+  })
+})
