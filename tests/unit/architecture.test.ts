@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { findViolations } from '../support/architecture.ts'
@@ -7,7 +7,8 @@ import { repositoryRoot } from '../support/gateway-process.ts'
 const folders = ['server', 'client', 'client-demo', 'tests', 'bench', 'scripts']
 
 function readSources(): Map<string, string> {
-  const paths = folders.flatMap((folder) =>
+  const present = folders.filter((folder) => existsSync(join(repositoryRoot, folder)))
+  const paths = present.flatMap((folder) =>
     readdirSync(join(repositoryRoot, folder), { recursive: true, encoding: 'utf8' })
       .filter((name) => /\.(ts|tsx|mjs)$/.test(name))
       .map((name) => `${folder}/${name}`),
