@@ -116,11 +116,14 @@ const room = z
     `must be at most ${MAX_ROOM_BYTES} bytes of UTF-8`,
   )
 
-const id = z
-  .string()
-  .min(1)
-  .max(MAX_ID_LENGTH)
-  .refine((value) => value.isWellFormed(), 'must be well-formed')
+const wellFormed = (maxLength: number) =>
+  z
+    .string()
+    .min(1)
+    .max(maxLength)
+    .refine((value) => value.isWellFormed(), 'must be well-formed')
+
+const id = wellFormed(MAX_ID_LENGTH)
 
 const offset = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER)
 
@@ -157,6 +160,6 @@ export type Request<Name extends RequestName> = z.output<(typeof requests)[Name]
 /** The handshake's `auth`. `name` is taken only while `AUTH_MODE` is `none`. */
 export const handshakeAuth = z.object({
   token: z.string().max(16_384).optional(),
-  session: z.string().min(1).max(MAX_ID_LENGTH).optional(),
-  name: z.string().min(1).max(64).optional(),
+  session: wellFormed(MAX_ID_LENGTH).optional(),
+  name: wellFormed(64).optional(),
 })

@@ -166,5 +166,5 @@ export function createHandlers(deps: HandlerDeps) {
  * meant for one connection.
  */
 export function socketRoom(room: string): string {
-  return /^[\w-]{20}$/.test(room) ? `room:${room}` : room
+  return /^(room:)*[\w-]{20}$/.test(room) ? `room:${room}` : room
 }
