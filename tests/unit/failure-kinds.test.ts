@@ -20,6 +20,8 @@ const REPLIES: readonly [text: string, kind: FailureKind][] = [
   ["NOPERM User gw has no permissions to run the 'evalsha' command", 'noperm'],
   ['NOPERM No permissions to access a key', 'noperm'],
   ['NOPERM No permissions to access a channel', 'noperm'],
+  ["ERR The user executing the script can't run this command or subcommand script: e81", 'noperm'],
+  ["ERR ACL failure in script: User gw has no permissions to run the 'xadd' command", 'noperm'],
   ['LOADING Redis is loading the dataset in memory', 'loading'],
   ["READONLY You can't write against a read only replica.", 'readonly'],
   ["MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.", 'readonly'],

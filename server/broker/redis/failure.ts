@@ -68,7 +68,7 @@ const BY_REPLY: readonly (readonly [RegExp, FailureKind])[] = [
     /^WRONGPASS\b|invalid (username-)?password|AUTH <password> called without any password/i,
     'wrongpass',
   ],
-  [/^NOPERM\b/, 'noperm'],
+  [/^NOPERM\b|^ERR The user executing the script can't|^ERR ACL failure in script/, 'noperm'],
   [/^LOADING\b/, 'loading'],
   [/^(READONLY|MASTERDOWN)\b/, 'readonly'],
   [/^OOM\b/, 'oom'],
