@@ -1,20 +1,22 @@
 import { eventually } from '../support/eventually.ts'
 import { createScope } from '../support/scope.ts'
-import type { Stage } from './faults.ts'
+import type { Fact } from './history.ts'
 import { createRandom } from './random.ts'
 import { createRecordingClient } from './recording-client.ts'
-
-/** More than a cut of the log's end can have taken from one room. */
-const APPENDED = 250
+import type { System } from './system.ts'
 
 let asides = 0
 
 /**
- * Appends to every room through a gateway of its own that has members in none of them, so that the rooms
- * grow past every position that was handed out before.
+ * Appends so many messages to each room through a gateway of its own, which has members in none of them
+ * and cannot know that something is missing.
  */
-export async function appendAside(stage: Stage): Promise<void> {
-  const { system, rooms, record } = stage
+export async function appendAside(
+  system: System,
+  rooms: readonly string[],
+  counts: readonly number[],
+  record: (fact: Fact) => void,
+): Promise<void> {
   await using scope = createScope()
   asides += 1
   const client = createRecordingClient({
@@ -25,10 +27,13 @@ export async function appendAside(stage: Stage): Promise<void> {
     random: createRandom(asides),
     record,
     dialect: 'roomwire',
+    twice: 0,
   })
   scope.defer(() => client.close())
-  for (const room of rooms) {
-    for (let left = APPENDED; left > 0; left -= 1) client.send(room, 0)
-    await eventually(() => client.pending === 0, { what: 'the appends aside', timeoutMs: 20_000 })
+  for (const [index, room] of rooms.entries()) {
+    for (let left = counts[index] ?? 0; left > 0; left -= 1) {
+      await eventually(() => client.send(room, 0), { what: 'room for an append aside' })
+    }
   }
+  await eventually(() => client.pending === 0, { what: 'the appends aside', timeoutMs: 20_000 })
 }

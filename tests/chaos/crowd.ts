@@ -30,6 +30,11 @@ export interface Crowd {
   start(): void
   /** No new sends, no more stepping out; what is pending goes on. */
   quieten(): void
+  /**
+   * A few messages into the quiet rooms, at random moments of the coming time. They get no others, so
+   * that whoever misses the last one hears of it by nothing that follows (D4).
+   */
+  whisper(withinMs: number): void
   /** Every client sends two messages of `size` bytes at once. */
   burst(size: number): void
   /** Cuts some clients off; returns how many. */
@@ -62,15 +67,20 @@ export function createCrowd(options: CrowdOptions): Crowd {
       random: own,
       record: options.record,
       dialect: options.dialect,
+      // Stock servers know no ids: there, only what is really in doubt is sent again.
+      twice: options.dialect === 'stock' ? 0 : 0.02,
     })
   })
   const timers: NodeJS.Timeout[] = []
+  const busy = rooms.slice(0, Math.ceil(rooms.length * 0.7))
+  const quiet = rooms.slice(busy.length)
   let refused = 0
 
   function send(size?: number): void {
     const client = random.pick(clients)
     // Now and then into a room that it is no member of.
-    const room = random.chance(0.1) ? random.pick(rooms) : random.pick(client.rooms)
+    const own = client.rooms.filter((room) => busy.includes(room))
+    const room = own.length === 0 || random.chance(0.1) ? random.pick(busy) : random.pick(own)
     if (!client.send(room, size)) refused += 1
   }
 
@@ -103,9 +113,17 @@ export function createCrowd(options: CrowdOptions): Crowd {
     quieten() {
       for (const timer of timers) clearInterval(timer)
     },
+    whisper(withinMs) {
+      for (const room of quiet) {
+        for (let left = 4; left > 0; left -= 1) {
+          const send = (): void => void random.pick(clients).send(room)
+          timers.push(setTimeout(send, random.next() * withinMs))
+        }
+      }
+    },
     burst(size) {
       for (const client of clients) {
-        for (let left = 2; left > 0; left -= 1) client.send(random.pick(client.rooms), size)
+        for (let left = 2; left > 0; left -= 1) client.send(random.pick(busy), size)
       }
     },
     drop(chooser) {

@@ -57,27 +57,41 @@ const faults: Record<FaultKind, Fault> = {
     redis.resume()
     return true
   },
-  'redis-cut': async ({ system: { link } }, { lastsMs }) => {
-    const cut = link.connections > 0
-    await link.cut()
-    await sleep(lastsMs)
-    await link.heal()
-    return cut
+  'redis-cut': async (stage, planned) => {
+    const links = linksOf(stage, planned)
+    const open = links.reduce((sum, { connections }) => sum + connections, 0)
+    await Promise.all(links.map((link) => link.cut()))
+    await sleep(planned.lastsMs)
+    await Promise.all(links.map((link) => link.heal()))
+    return open > 0
   },
-  'redis-stall': async ({ system: { link } }, { lastsMs }) => {
-    link.stall()
-    await sleep(lastsMs)
-    await link.heal()
+  'redis-stall': async (stage, planned) => {
+    const links = linksOf(stage, planned)
+    for (const link of links) link.stall()
+    await sleep(planned.lastsMs)
+    await Promise.all(links.map((link) => link.heal()))
     return true
   },
-  'redis-slow': async ({ system: { link } }, { lastsMs, salt }) => {
-    link.slow({ ms: createRandom(salt).int(10, 80) })
-    await sleep(lastsMs)
-    link.slow({ ms: 0 })
+  'redis-slow': async (stage, planned) => {
+    const links = linksOf(stage, planned)
+    const ms = createRandom(planned.salt).int(10, 80)
+    for (const link of links) link.slow({ ms })
+    await sleep(planned.lastsMs)
+    for (const link of links) link.slow({ ms: 0 })
     return true
   },
-  'pubsub-kill': async ({ system: { redis } }) => {
-    return Number(await redis.cli('CLIENT', 'KILL', 'TYPE', 'pubsub')) > 0
+  // Over and over, some of them each time: appends go on while one instance or another hears nothing.
+  'pubsub-kill': async ({ system: { redis } }, { lastsMs, salt }) => {
+    const random = createRandom(salt)
+    let killed = 0
+    for (const end = Date.now() + lastsMs; Date.now() < end; await sleep(100)) {
+      const listed = await redis.cli('CLIENT', 'LIST', 'TYPE', 'pubsub')
+      const ids = [...listed.matchAll(/^id=(\d+)/gm)].map(([, id]) => id ?? '')
+      for (const id of ids.filter(() => random.chance(0.4))) {
+        killed += Number(await redis.cli('CLIENT', 'KILL', 'ID', id))
+      }
+    }
+    return killed > 0
   },
   'pubsub-limit': async ({ system: { redis }, crowd }, { lastsMs }) => {
     const before = overflows(redis.log)
@@ -108,20 +122,24 @@ const faults: Record<FaultKind, Fault> = {
     await redis.start()
     return true
   },
-  // The rooms grow past what was lost before any instance with members can look.
-  'redis-truncate': async (stage, { lastsMs, salt }) => {
-    const { redis, link } = stage.system
-    await link.cut()
+  // Before any instance with members can look, the rooms grow again: to where they were, or past it.
+  'redis-truncate': async ({ system, rooms, record }, { lastsMs, salt }) => {
+    const { redis, links } = system
+    const random = createRandom(salt)
+    await Promise.all(links.map((link) => link.cut()))
+    const before = await tailsOf(system, rooms)
     await redis.kill()
-    const cut = await cutTail(
-      join(redis.dir, 'appendonlydir'),
-      createRandom(salt).int(20, 80) * 1024,
-    )
+    const cut = await cutTail(join(redis.dir, 'appendonlydir'), random.int(20, 80) * 1024)
     await redis.start()
-    await appendAside(stage)
+    const after = await tailsOf(system, rooms)
+    const counts = rooms.map((_, index) => {
+      const lost = (before[index] ?? 0) - (after[index] ?? 0)
+      return Math.max(0, lost) + random.pick([0, 1, 40])
+    })
+    await appendAside(system, rooms, counts, record)
     await sleep(lastsMs)
-    await link.heal()
-    return cut
+    await Promise.all(links.map((link) => link.heal()))
+    return cut && before.some((tail, index) => tail > (after[index] ?? 0))
   },
 }
 
@@ -143,9 +161,24 @@ function instanceOf({ system }: Stage, { instance }: PlannedFault): System['inst
   return found
 }
 
+/** The ways to Redis that a fault is about. */
+function linksOf({ system }: Stage, { instance }: PlannedFault): System['links'] {
+  return instance < 0 ? system.links : system.links.filter((_, index) => index === instance)
+}
+
 /** How many connections Redis has closed for their output, by its own log. */
 function overflows(log: readonly string[]): number {
   return log.filter((line) => line.includes('overcoming of output buffer limits')).length
+}
+
+/** The offset of each room's last entry, from Redis itself. */
+function tailsOf({ redis, prefix }: System, rooms: readonly string[]): Promise<number[]> {
+  return Promise.all(
+    rooms.map(async (room) => {
+      const last = await redis.cli('XREVRANGE', `${prefix}:{${room}}:log`, '+', '-', 'COUNT', '1')
+      return Number(/^(\d+)-/.exec(last)?.[1] ?? 0)
+    }),
+  )
 }
 
 /** Takes bytes off the end of the append-only file, as a disk that lied would. */

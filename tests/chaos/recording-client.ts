@@ -7,8 +7,6 @@ import type { Random } from './random.ts'
 const REPLY_MS = 15_000
 /** Most sends without an acknowledgement; beyond, `send` refuses. */
 const MAX_PENDING = 300
-/** Share of sends that go out twice at once, and of acknowledged ones that are sent again. */
-const TWICE = 0.02
 
 export interface RecordingClientOptions {
   id: string
@@ -19,6 +17,8 @@ export interface RecordingClientOptions {
   record(fact: Fact): void
   /** Stock servers know no positions; a recovered connection keeps its rooms. */
   dialect: 'roomwire' | 'stock'
+  /** Share of the sends that go out twice at once, and of those that are sent again later. */
+  twice: number
 }
 
 /**
@@ -286,10 +286,8 @@ export function createRecordingClient(options: RecordingClientOptions): Recordin
       const waiting = { room, id, inFlight: false }
       pending.set(id, waiting)
       transmit(waiting)
-      // Stock servers know no ids: there, only what is really in doubt is sent again.
-      if (dialect === 'stock') return true
-      if (random.chance(TWICE)) transmit(waiting)
-      if (random.chance(TWICE)) later(random.int(100, 3000), () => transmit(waiting))
+      if (random.chance(options.twice)) transmit(waiting)
+      if (random.chance(options.twice)) later(random.int(100, 3000), () => transmit(waiting))
       return true
     },
     stepOut(room, awayMs) {
@@ -358,8 +356,10 @@ export function entryOf(message: RoomMessage): Entry {
 
 /** The WebSocket below an established connection; undefined while polling or not connected. */
 function webSocketOf(socket: Socket): RawWebSocket | undefined {
-  const transport = socket.io.engine?.transport as unknown as { ws?: RawWebSocket } | undefined
-  return transport?.ws
+  const transport = socket.io.engine?.transport as unknown as
+    | { ws?: RawWebSocket | null }
+    | undefined
+  return transport?.ws ?? undefined
 }
 
 /** What we use of the `ws` package's client. */

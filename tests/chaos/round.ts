@@ -63,6 +63,7 @@ export async function runRound(
   const { clients, rate } = options
   const url = system.url
   const crowd = createCrowd({ url, tag, clients, rooms, rate, random, dialect, record })
+  const mayLose = plan.faults.some(({ kind }) => isLossy(kind))
   const stage: Stage = { system, crowd, rooms, record }
   const result: RoundResult = {
     plan,
@@ -79,19 +80,22 @@ export async function runRound(
     if (!(await until(() => crowd.whole(tails), QUIET_MS))) throw new Error('could not begin whole')
     const begin = Date.now()
     crowd.start()
-    await runPlan(stage, plan, options.lengthMs, result, tails, history)
+    const { recovered } = await runPlan(stage, plan, options.lengthMs, result, tails, history)
     result.tookMs = Date.now() - begin
     crowd.quieten()
-    await until(() => crowd.calm && crowd.whole(tails), QUIET_MS)
+    await recovered
+    const whole = await until(() => crowd.calm && crowd.whole(tails), QUIET_MS)
+    // What a rollback took is nothing to wait for; the end of the final log is.
+    if (!whole && !mayLose) result.failure = `not whole ${QUIET_MS / 1000} s after the last fault`
     if (history.full) throw new Error('more events than a history holds: lower the rate')
     if (dialect === 'stock') {
       // What is still on its way may arrive.
       await sleep(2000)
       crowd.finish()
       result.rival = checkRival(history.events)
-    } else await judge(stage, plan, result, history)
+    } else await judge(stage, mayLose, result, history)
   } catch (error) {
-    result.failure = error instanceof Error ? error.message : String(error)
+    result.failure ??= error instanceof Error ? error.message : String(error)
   } finally {
     crowd.close()
   }
@@ -99,7 +103,10 @@ export async function runRound(
   return result
 }
 
-/** Runs the plan's faults at their times; measures how long each recovery takes. */
+/**
+ * Runs the plan's faults at their times, and the load on to its end; resolves with what resolves when
+ * every recovery has been measured.
+ */
 async function runPlan(
   stage: Stage,
   plan: RoundPlan,
@@ -107,14 +114,25 @@ async function runPlan(
   result: RoundResult,
   tails: ReadonlyMap<string, Position>,
   history: History,
-): Promise<void> {
+): Promise<{ recovered: Promise<unknown> }> {
   const begin = Date.now()
+  const recoveries: Promise<void>[] = []
   let under = 0
   let begun = 0
+
+  async function measure(): Promise<void> {
+    const healed = performance.now()
+    const goal = new Map(tails)
+    const mine = begun
+    await until(() => begun !== mine || stage.crowd.whole(goal), QUIET_MS)
+    if (begun === mine) result.recoveries.push(performance.now() - healed)
+  }
+
   const running = plan.faults.map(async (planned) => {
     await sleep(Math.max(0, begin + planned.at - Date.now()))
     begun += 1
     under += 1
+    stage.crowd.whisper(planned.lastsMs + 100)
     let happened = false
     try {
       happened = await runFault(stage, planned)
@@ -123,28 +141,19 @@ async function runPlan(
     }
     const { kind } = planned
     if (happened) result.faults.set(kind, (result.faults.get(kind) ?? 0) + 1)
-    if (under > 0) return
-    const healed = performance.now()
-    const goal = new Map(tails)
-    const mine = begun
-    const whole = await until(() => begun !== mine || stage.crowd.whole(goal), QUIET_MS)
-    if (whole && begun === mine) result.recoveries.push(performance.now() - healed)
+    if (under === 0) recoveries.push(measure())
   })
-  await Promise.all([
-    ...running,
-    until(() => history.full, lengthMs),
-    sleep(Math.max(0, begin + lengthMs - Date.now())),
-  ])
+  await Promise.all([...running, until(() => history.full, lengthMs)])
+  return { recovered: Promise.all(recoveries) }
 }
 
 async function judge(
   stage: Stage,
-  plan: RoundPlan,
+  mayLose: boolean,
   result: RoundResult,
   history: History,
 ): Promise<void> {
   const { system, crowd, rooms, record } = stage
-  const mayLose = plan.faults.some(({ kind }) => isLossy(kind))
   const finals = await readFinals(system, rooms)
   const ends = new Map<string, Position>()
   for (const fact of finals) {

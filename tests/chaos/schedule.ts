@@ -30,7 +30,7 @@ export interface PlannedFault {
   kind: FaultKind
   at: number
   lastsMs: number
-  /** Which instance; -1 where the kind has no such target. */
+  /** Which instance; -1 for all of them, or where the kind has no such target. */
   instance: number
   /** Seeds whatever else the fault chooses, such as the clients it hits. */
   salt: number
@@ -62,7 +62,7 @@ const DURATIONS: Record<FaultKind, [number, number]> = {
   'redis-cut': [300, 3000],
   'redis-stall': [500, 3000],
   'redis-slow': [1000, 3000],
-  'pubsub-kill': [0, 0],
+  'pubsub-kill': [100, 2000],
   'pubsub-limit': [1000, 2500],
   'client-drop': [0, 0],
   'client-stall': [1000, 5000],
@@ -117,7 +117,8 @@ function planRound(
   while (at < lengthMs - TAIL_MS) {
     const kind = deal()
     const [shortest, longest] = DURATIONS[kind]
-    const instance = kind.startsWith('instance-') ? random.int(0, instances - 1) : -1
+    const one = kind.startsWith('instance-') || (isLink(kind) && random.chance(0.6))
+    const instance = one ? random.int(0, instances - 1) : -1
     const fault = { kind, at, lastsMs: 0, instance, salt: random.int(0, 2 ** 31) }
     fault.at = Math.max(at, busyUntil.get(targetOf(fault)) ?? 0)
     const wanted = random.int(shortest, longest)
@@ -137,9 +138,13 @@ function planRound(
 function targetOf({ kind, instance }: PlannedFault): string {
   if (kind.startsWith('instance-')) return `instance ${instance}`
   if (kind.startsWith('client-')) return 'clients'
-  // The proxy has one mode at a time; Redis' process and its settings stand behind it.
-  if (['redis-cut', 'redis-stall', 'redis-slow'].includes(kind)) return 'link'
-  return 'redis'
+  // A proxy has one mode at a time; Redis' process and its settings stand behind it.
+  return isLink(kind) ? 'link' : 'redis'
+}
+
+/** Kinds that trouble the way to Redis: of one instance, or of all. */
+function isLink(kind: FaultKind): boolean {
+  return kind === 'redis-cut' || kind === 'redis-stall' || kind === 'redis-slow'
 }
 
 function createDeck<Kind>(kinds: readonly Kind[], random: Random): () => Kind {

@@ -25,13 +25,14 @@ export interface Instance {
   start(): Promise<void>
 }
 
-/** Redis with AOF `always` behind a TCP proxy, instances on it, HAProxy in front of them. */
+/** Redis with AOF `always`, instances on it through a TCP proxy each, HAProxy in front of them. */
 export interface System {
   readonly contender: Contender
   /** For clients: the balancer. */
   readonly url: string
   readonly redis: RedisServer
-  readonly link: TcpProxy
+  /** Each instance's way to Redis, in the order of the instances. */
+  readonly links: readonly TcpProxy[]
   readonly instances: readonly Instance[]
   /** Key prefix of the instances. */
   readonly prefix: string
@@ -62,7 +63,6 @@ export async function startSystem(
 ): Promise<System> {
   const { contender } = options
   const redis = await startRedis(scope, { appendonly: 'always', requirepass: PASSWORD })
-  const link = await startTcpProxy(scope, { target: { host: redis.host, port: redis.port } })
   const problems: string[] = []
   const outputs: { name: string; lines: readonly string[]; scanned: number }[] = []
   const tally = createTally()
@@ -80,7 +80,7 @@ export async function startSystem(
     LOG_LEVEL: 'info',
   })
 
-  async function createInstance(name: string): Promise<Instance> {
+  async function createInstance(name: string, link: TcpProxy): Promise<Instance> {
     const port = await freePort()
     let process: Running
     let expected = false
@@ -152,8 +152,11 @@ export async function startSystem(
   }
 
   const instances: Instance[] = []
+  const links: TcpProxy[] = []
   for (let number = 1; number <= options.instances; number += 1) {
-    instances.push(await createInstance(`gw${number}`))
+    const link = await startTcpProxy(scope, { target: { host: redis.host, port: redis.port } })
+    links.push(link)
+    instances.push(await createInstance(`gw${number}`, link))
   }
   const balancer = await startHaproxy(scope, {
     backends: instances.map(({ port }) => ({ host: '127.0.0.1', port })),
@@ -162,7 +165,7 @@ export async function startSystem(
     contender,
     url: balancer.url,
     redis,
-    link,
+    links,
     instances,
     prefix: PREFIX,
     tally,
