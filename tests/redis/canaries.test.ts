@@ -162,7 +162,6 @@ const MALFORMED: readonly Record<string, string>[] = [
     'DEDUP_WINDOW',
     'MAX_BODY_BYTES',
     'CORS_ALLOW_ORIGIN',
-    'SOCKET_PATH',
     'WEBSOCKET_MANAGER',
     'ENABLE_WEBSOCKET_SUPPORT',
   ].map((variable) => ({ REDIS_URL: 'rediss://127.0.0.1:1', [variable]: ROOMS })),

@@ -1,8 +1,11 @@
 import { randomUUID } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
+import type { Endpoint } from '../../server/broker/redis/connection.ts'
 import { RedisFailure } from '../../server/broker/redis/failure.ts'
 import { createRedisLink, type LinkState, type RedisLink } from '../../server/broker/redis/link.ts'
+import { makeCertificates } from '../support/certificates.ts'
 import { startChild } from '../support/child.ts'
 import { eventually } from '../support/eventually.ts'
 import { freePort } from '../support/free-port.ts'
@@ -18,7 +21,10 @@ interface Followed extends RedisLink {
 }
 
 /** A link to an address; it closes with the scope. */
-function openLink(scope: Scope, address: { host: string; port: number }): Followed {
+function openLink(
+  scope: Scope,
+  address: { host: string; port: number; tls?: Endpoint['tls'] },
+): Followed {
   const states: string[] = []
   let restored = 0
   const link = createRedisLink({
@@ -29,7 +35,7 @@ function openLink(scope: Scope, address: { host: string; port: number }): Follow
       database: 0,
       username: undefined,
       password: undefined,
-      tls: undefined,
+      tls: address.tls,
     }),
     keyPrefix: randomUUID(),
     instance: 'test',
@@ -211,6 +217,30 @@ describe.concurrent('the Redis link', () => {
     address.port = redis.port
     await link.ready
     expect(link.states).toEqual(['refused', 'ok'])
+  })
+
+  test('without an answer to TLS, a frozen server is told from one without TLS', async ({
+    onTestFinished,
+  }) => {
+    const scope = createScope()
+    onTestFinished(() => scope.close())
+    const files = await makeCertificates(scope)
+    const [frozen, plain] = await Promise.all([
+      startRedis(scope, { tls: files }),
+      startRedis(scope),
+    ])
+    frozen.pause()
+    const tls = {
+      ca: await readFile(files.caFile, 'utf8'),
+      cert: undefined,
+      key: undefined,
+      serverName: undefined,
+    }
+    const links = [frozen, plain].map(({ host, port }) => openLink(scope, { host, port, tls }))
+    await eventually(() => links.every(({ state }) => state.name === 'down'))
+    expect(links.map(({ state }) => nameOf(state))).toEqual(['timeout', 'tls'])
+    frozen.resume()
+    await links[0]?.ready
   })
 
   test('closing ends its connections, also those being made', async ({ onTestFinished }) => {
