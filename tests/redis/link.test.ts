@@ -250,21 +250,25 @@ describe.concurrent('the Redis link', () => {
     frozen.pause()
     // A process of its own: with nothing left to wait for, it ends by itself.
     const source = `
+      import { setTimeout as sleep } from 'node:timers/promises'
       const { createRedisLink } = await import('./dist/server/broker/redis/link.js')
-      const open = (port) => createRedisLink({
+      const open = (port, tls) => createRedisLink({
         role: 'rooms', keyPrefix: 'k', instance: 'i', receives: true,
-        endpoint: () => ({ host: '127.0.0.1', port, database: 0 }),
+        endpoint: () => ({ host: '127.0.0.1', port, database: 0, tls }),
         observer: { failed() {}, changed() {}, probed() {} },
       })
-      const [works, waits, refused] = [${redis.port}, ${frozen.port}, ${await freePort()}].map(open)
+      const [works, refused] = [open(${redis.port}), open(${await freePort()})]
+      const [greeting, handshake] = [open(${frozen.port}), open(${frozen.port}, {})]
       await works.ready
-      while (refused.state.name !== 'down') await new Promise((resolve) => setTimeout(resolve, 5))
-      for (const link of [works, waits, refused]) link.close()
+      while (refused.state.name !== 'down') await sleep(5)
+      for (const link of [works, refused, greeting, handshake]) link.close()
       const after = await works.command(['PING']).catch((failure) => failure.kind)
-      process.on('exit', (code) => console.log('ended', code, after))`
+      await sleep(50)
+      const left = process.getActiveResourcesInfo().filter((name) => /TCP|TLS/.test(name))
+      process.on('exit', (code) => console.log('ended', code, after, left.length))`
     const args = ['--input-type=module', '--eval', source]
     const child = await startChild(scope, process.execPath, args, { cwd: repositoryRoot })
     expect(await child.exited).toEqual({ code: 0, signal: null })
-    expect(child.lines).toEqual(['ended 0 closed'])
+    expect(child.lines).toEqual(['ended 0 closed 0'])
   })
 })

@@ -73,9 +73,11 @@ const AUTH_KINDS: ReadonlySet<FailureKind> = new Set([
 
 type Client = ReturnType<typeof newClient>
 
-function newClient(endpoint: Endpoint) {
+function newClient(endpoint: Endpoint, signal: AbortSignal) {
   const { host, port, tls } = endpoint
-  const timing = {
+  const common = {
+    // The client itself ends only a socket that is connected, TLS included.
+    signal,
     connectTimeout: CONNECT_DEADLINE_MS,
     // The client never reconnects: each attempt is a client of its own, so that attempts can be
     // bounded, classified and given new credentials, and subscriptions restored before `up`.
@@ -84,11 +86,11 @@ function newClient(endpoint: Endpoint) {
   return createClient({
     socket:
       tls === undefined
-        ? { host, port, ...timing }
+        ? { host, port, ...common }
         : {
             host,
             port,
-            ...timing,
+            ...common,
             tls: true as const,
             ...(tls.serverName === undefined ? {} : { servername: tls.serverName }),
             ...(tls.ca === undefined ? {} : { ca: tls.ca }),
@@ -174,9 +176,9 @@ export function createConnection(
   /** One attempt: resolves when the connection it made has ended, rejects if it made none. */
   async function connectOnce(): Promise<void> {
     const target = endpoint()
-    const client = newClient(target)
     replaced = new AbortController()
     const { signal } = replaced
+    const client = newClient(target, signal)
     const ended = new Promise<never>((_resolve, reject) => {
       client.on('error', reject)
       client.on('end', () => reject(new RedisFailure('closed')))
@@ -198,6 +200,7 @@ export function createConnection(
     } finally {
       current = undefined
       discard(client)
+      replaced.abort()
     }
   }
 
