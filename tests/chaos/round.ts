@@ -8,7 +8,7 @@ import { readFinals } from './final-read.ts'
 import { createHistory, type Fact, type History, type HistoryEvent } from './history.ts'
 import { createRandom } from './random.ts'
 import { checkRival, type RivalReport } from './rival-checker.ts'
-import { isLossy, type RoundPlan } from './schedule.ts'
+import { isLossy, type PlannedFault, type RoundPlan, targetOf } from './schedule.ts'
 import type { System } from './system.ts'
 
 /** After all faults have healed, everything has to be whole again within this time. */
@@ -117,6 +117,7 @@ async function runPlan(
 ): Promise<{ recovered: Promise<unknown> }> {
   const begin = Date.now()
   const recoveries: Promise<void>[] = []
+  const busy = new Map<string, Promise<unknown>>()
   let under = 0
   let begun = 0
 
@@ -128,8 +129,7 @@ async function runPlan(
     if (begun === mine) result.recoveries.push(performance.now() - healed)
   }
 
-  const running = plan.faults.map(async (planned) => {
-    await sleep(Math.max(0, begin + planned.at - Date.now()))
+  async function trouble(planned: PlannedFault): Promise<void> {
     begun += 1
     under += 1
     stage.crowd.whisper(planned.lastsMs + 100)
@@ -142,6 +142,15 @@ async function runPlan(
     const { kind } = planned
     if (happened) result.faults.set(kind, (result.faults.get(kind) ?? 0) + 1)
     if (under === 0) recoveries.push(measure())
+  }
+
+  const running = plan.faults.map(async (planned) => {
+    await sleep(Math.max(0, begin + planned.at - Date.now()))
+    // One that takes longer than planned, such as a drain, holds up the next on the same target.
+    const target = targetOf(planned)
+    const done = (busy.get(target) ?? Promise.resolve()).then(() => trouble(planned))
+    busy.set(target, done)
+    await done
   })
   await Promise.all([...running, until(() => history.full, lengthMs)])
   return { recovered: Promise.all(recoveries) }

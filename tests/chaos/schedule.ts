@@ -135,7 +135,7 @@ function planRound(
 }
 
 /** What a fault occupies; two faults never hold the same thing at once. */
-function targetOf({ kind, instance }: PlannedFault): string {
+export function targetOf({ kind, instance }: PlannedFault): string {
   if (kind.startsWith('instance-')) return `instance ${instance}`
   if (kind.startsWith('client-')) return 'clients'
   // A proxy has one mode at a time; Redis' process and its settings stand behind it.

@@ -121,7 +121,8 @@ export async function startSystem(
       async stop() {
         await tally.read(name, port)
         expected = true
-        await process.stop()
+        const { signal } = await process.stop()
+        if (signal === 'SIGKILL') problems.push(`${name} did not end after SIGTERM`)
       },
       async start() {
         expected = false

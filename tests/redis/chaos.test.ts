@@ -1,0 +1,59 @@
+import { describe, expect, it } from 'vitest'
+import { type CampaignOptions, runCampaign } from '../chaos/campaign.ts'
+import type { Summary } from '../chaos/report.ts'
+import { FAULT_KINDS, LOSSY_KINDS } from '../chaos/schedule.ts'
+
+/** What `npm run chaos` does by default, for some rounds; its windows go to the test's output. */
+function run(options: Pick<CampaignOptions, 'seed' | 'rounds' | 'kinds'>): Promise<Summary> {
+  console.info(`chaos, seed ${options.seed}`)
+  return runCampaign({
+    contender: 'roomwire',
+    clients: 40,
+    rooms: 6,
+    rate: 250,
+    lengthMs: 15_000,
+    keep: false,
+    say: (line) => console.info(line),
+    ...options,
+  })
+}
+
+const NOTHING_WRONG = {
+  failed: false,
+  problems: [],
+  lost: 0,
+  repeated: 0,
+  reordered: 0,
+  torn: 0,
+  holes: 0,
+  resetsMissed: 0,
+  processDeaths: 0,
+}
+
+describe('chaos: instances, Redis, links and clients in trouble, judged by what clients saw', () => {
+  it('D1 to D8, D10: a fixed seed', { timeout: 180_000 }, async () => {
+    const summary = await run({ seed: 20, rounds: 3, kinds: FAULT_KINDS })
+    expect(summary).toMatchObject({ ...NOTHING_WRONG, rounds: 3, fullRounds: 3 })
+    // Where these never happened, nothing was proven.
+    expect(Object.keys(summary.faults).length).toBeGreaterThan(FAULT_KINDS.length / 2)
+    expect(summary.gapsFilled).toBeGreaterThan(0)
+    expect(summary.resumes['recovered']).toBeGreaterThan(0)
+    expect(summary.unknownOutcomes).toBeGreaterThan(0)
+  })
+
+  it('D1 to D8, D10: a fresh seed', { timeout: 120_000 }, async () => {
+    const seed = Math.floor(Math.random() * 2 ** 31)
+    const summary = await run({ seed, rounds: 1, kinds: FAULT_KINDS })
+    expect(summary).toMatchObject({ ...NOTHING_WRONG, fullRounds: 1 })
+  })
+
+  it('D6: Redis loses what it had acknowledged, and everybody is told', {
+    timeout: 180_000,
+  }, async () => {
+    const kinds = [...LOSSY_KINDS, 'client-drop', 'redis-cut'] as const
+    const summary = await run({ seed: 30, rounds: 3, kinds })
+    expect(summary).toMatchObject({ ...NOTHING_WRONG, fullRounds: 3 })
+    expect(Object.keys(summary.faults)).toEqual(expect.arrayContaining([...LOSSY_KINDS]))
+    expect(Math.min(summary.rolledBack, summary.resetsAnnounced)).toBeGreaterThan(0)
+  })
+})
