@@ -10,6 +10,7 @@ import type { MemoryStore } from './broker/memory.ts'
 import { createMemoryBroker } from './broker/memory-broker.ts'
 import { refusedPasswordHint } from './broker/redis/credentials.ts'
 import { createRedisLink, type RedisLink, type RedisRole } from './broker/redis/link.ts'
+import { createCacheProbe, createRoomsProbe } from './broker/redis/probes.ts'
 import { createRedisBroker } from './broker/redis/redis-broker.ts'
 import type { Config, RedisTarget } from './config.ts'
 import { handOver } from './edge/drain.ts'
@@ -218,9 +219,10 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
     const link = createRedisLink({
       role,
       endpoint: () => target,
-      keyPrefix: config.redisKeyPrefix,
-      instance: config.instanceId,
-      receives: role === 'rooms',
+      probe:
+        role === 'rooms'
+          ? createRoomsProbe(config.redisKeyPrefix)
+          : createCacheProbe(config.redisKeyPrefix, config.instanceId),
       observer,
     })
     links.push({ link, observer, role })

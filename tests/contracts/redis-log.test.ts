@@ -3,6 +3,7 @@ import { beforeAll, expect, onTestFinished } from 'vitest'
 import { roomKeys } from '../../server/broker/redis/keys.ts'
 import { createRedisLink, type RedisLink } from '../../server/broker/redis/link.ts'
 import { createRedisLog } from '../../server/broker/redis/log.ts'
+import { createRoomsProbe } from '../../server/broker/redis/probes.ts'
 import { type RedisServer, startRedis } from '../support/redis-server.ts'
 import { testScope } from '../support/test-scope.ts'
 import { describeMessageLog } from './message-log.ts'
@@ -14,7 +15,7 @@ beforeAll(async () => {
   redis = await startRedis(scope, { requirepass: 'p@ss/w:rd#%' })
 })
 
-function link(prefix: string, instance: string): RedisLink {
+function link(prefix: string): RedisLink {
   const made = createRedisLink({
     role: 'rooms',
     endpoint: () => ({
@@ -25,9 +26,7 @@ function link(prefix: string, instance: string): RedisLink {
       password: redis.password,
       tls: undefined,
     }),
-    keyPrefix: prefix,
-    instance,
-    receives: true,
+    probe: createRoomsProbe(prefix),
     observer: {
       failed: (failure) => expect.fail(failure.message),
       changed: () => undefined,
@@ -40,7 +39,7 @@ function link(prefix: string, instance: string): RedisLink {
 
 describeMessageLog('redis', async ({ dedupWindowMs = 600_000 } = {}) => {
   const keyPrefix = `t-${randomUUID()}`
-  const links = [link(keyPrefix, 'a'), link(keyPrefix, 'b')] as const
+  const links = [link(keyPrefix), link(keyPrefix)] as const
   await Promise.all(links.map((each) => each.ready))
   const options = { keyPrefix, logMax: 10_000, logTtlMs: 3_600_000, dedupWindowMs }
   const [a, b] = [

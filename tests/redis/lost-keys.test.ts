@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { type RoomKeys, roomKeys } from '../../server/broker/redis/keys.ts'
 import { createRedisLink } from '../../server/broker/redis/link.ts'
 import { createRedisLog } from '../../server/broker/redis/log.ts'
+import { createRoomsProbe } from '../../server/broker/redis/probes.ts'
 import type { Position } from '../../server/protocol.ts'
 import { type Client, connectClient } from '../support/client.ts'
 import { eventually } from '../support/eventually.ts'
@@ -157,9 +158,7 @@ it('D6 an epoch that another instance ends is announced in sequence, without any
       password: undefined,
       tls: undefined,
     }),
-    keyPrefix: PREFIX,
-    instance: 'another',
-    receives: true,
+    probe: createRoomsProbe(PREFIX),
     observer: {
       failed: () => undefined,
       changed: () => undefined,

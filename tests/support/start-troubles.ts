@@ -70,6 +70,34 @@ export const startTroubles: readonly TroubleCase[] = [
     },
   },
   {
+    title: 'an ACL user that may not run scripts',
+    kind: 'noperm',
+    roles: ['rooms'],
+    refusesSends: true,
+    async arrange(scope, passwords) {
+      const redis = await serve(scope, passwords)
+      await admit(redis, 'gw', passwords, KEYS, CHANNELS, '+@all', '-evalsha')
+      return {
+        address: { ...at(redis), username: 'gw' },
+        end: () => admit(redis, 'gw', [], '+evalsha'),
+      }
+    },
+  },
+  {
+    title: 'an ACL user that lacks what a script runs',
+    kind: 'noperm',
+    roles: ['rooms'],
+    refusesSends: true,
+    async arrange(scope, passwords) {
+      const redis = await serve(scope, passwords)
+      await admit(redis, 'gw', passwords, KEYS, CHANNELS, '+@all', '-xrevrange')
+      return {
+        address: { ...at(redis), username: 'gw' },
+        end: () => admit(redis, 'gw', [], '+xrevrange'),
+      }
+    },
+  },
+  {
     title: 'a host name that does not resolve',
     kind: 'dns',
     roles: BOTH,

@@ -13,8 +13,9 @@ function tagOf(room: string): string {
   return room.replace(/[%{}]/g, encodeURIComponent)
 }
 
-export function roomKeys(prefix: string, room: string): RoomKeys {
-  const base = `${prefix}:{${tagOf(room)}}`
+/** @param tag the hash tag; made from the room's name unless given */
+export function roomKeys(prefix: string, room: string, tag: string = tagOf(room)): RoomKeys {
+  const base = `${prefix}:{${tag}}`
   return {
     meta: `${base}:meta`,
     log: `${base}:log`,

@@ -7,6 +7,8 @@ import {
   type Endpoint,
 } from './connection.ts'
 import { type FailureKind, RedisFailure } from './failure.ts'
+import type { Probe } from './probes.ts'
+import type { Command } from './script-call.ts'
 
 export type RedisRole = 'rooms' | 'cache'
 
@@ -26,7 +28,7 @@ export interface LinkObserver {
 
 /**
  * What one role has to its Redis: a connection for commands and, where messages are received, one
- * for subscriptions. It is `ok` only while a probe goes round: a written key for the commands and a
+ * for subscriptions. It is `ok` only while a probe goes round: what the role does, done once, and a
  * published nonce that comes back through the subscription, because PING proves neither.
  */
 export interface RedisLink {
@@ -51,10 +53,8 @@ export interface RedisLink {
 export interface LinkDeps {
   role: RedisRole
   endpoint: () => Endpoint
-  /** Prefix of the keys and channels that probes use. */
-  keyPrefix: string
-  instance: string
-  receives: boolean
+  /** What proves that the link works; one with a channel needs a connection that receives. */
+  probe: Probe
   observer: LinkObserver
 }
 
@@ -63,7 +63,6 @@ const PROBE_INTERVAL_MS = 700
 const PROBE_DEADLINE_MS = 1000
 /** A peer that has been silent for this long is given up and connected to anew. */
 const REPLACE_AFTER_MS = 5000
-const PROBE_KEY_TTL_MS = 10_000
 
 /** Kinds in a reply that mean that commands in general fail, not just the one at hand. */
 const GENERAL: ReadonlySet<FailureKind> = new Set([
@@ -79,7 +78,7 @@ const GENERAL: ReadonlySet<FailureKind> = new Set([
 
 export function createRedisLink(deps: LinkDeps): RedisLink {
   const { role, observer } = deps
-  const probeName = `${deps.keyPrefix}:{probe}:${deps.instance}`
+  const { channel } = deps.probe
   const changeListeners: ((state: LinkState) => void)[] = []
   const restoredListeners: (() => void)[] = []
   const dedicated: Connection[] = []
@@ -135,7 +134,7 @@ export function createRedisLink(deps: LinkDeps): RedisLink {
     },
   })
 
-  const subscriptions: Connection | undefined = deps.receives
+  const subscriptions: Connection | undefined = channel
     ? createConnection(deps.endpoint, {
         up: () => probeSoon(),
         failed(failure) {
@@ -145,11 +144,13 @@ export function createRedisLink(deps: LinkDeps): RedisLink {
       })
     : undefined
   // Not confirmed before the connection is up, which confirms it: nothing to wait for or to fail.
-  subscriptions
-    ?.subscribe(probeName, (nonce) => {
-      if (nonce.toString() === awaited?.nonce) awaited.arrived()
-    })
-    .catch(() => undefined)
+  if (channel !== undefined) {
+    subscriptions
+      ?.subscribe(channel, (nonce) => {
+        if (nonce.toString() === awaited?.nonce) awaited.arrived()
+      })
+      .catch(() => undefined)
+  }
 
   /** Writes, publishes, and waits for the nonce to come back through the subscription. */
   async function roundTrip(): Promise<void> {
@@ -162,14 +163,8 @@ export function createRedisLink(deps: LinkDeps): RedisLink {
         setImmediate(() => reject(new RedisFailure('timeout')))
       }, PROBE_DEADLINE_MS).unref()
     })
-    const write = ['SET', probeName, nonce, 'PX', String(PROBE_KEY_TTL_MS)]
-    await Promise.all([
-      arrival,
-      commands.command(write, PROBE_DEADLINE_MS),
-      subscriptions === undefined
-        ? undefined
-        : commands.command(['PUBLISH', probeName, nonce], PROBE_DEADLINE_MS),
-    ])
+    const command: Command = (args) => commands.command(args, PROBE_DEADLINE_MS)
+    await Promise.all([arrival, deps.probe.run(command, nonce, state.name !== 'ok')])
   }
 
   async function probe(): Promise<void> {

@@ -16,6 +16,7 @@ import { RedisFailure } from './failure.ts'
 import { frameOf, roomKeys } from './keys.ts'
 import type { RedisLink } from './link.ts'
 import type { Replication } from './replication.ts'
+import { callScript } from './script-call.ts'
 import { appendScript, readScript, renewScript, type Script } from './scripts.ts'
 
 export interface RedisLogOptions {
@@ -43,16 +44,8 @@ export function createRedisLog(
 
   link.onRestored(() => listener?.restored())
 
-  async function run(script: Script, keys: string[], args: string[]): Promise<unknown[]> {
-    const rest = [String(keys.length), ...keys, ...args]
-    try {
-      return (await link.command(['EVALSHA', script.sha, ...rest])) as unknown[]
-    } catch (error) {
-      if (!(error instanceof RedisFailure) || error.kind !== 'noscript') throw error
-      // Redis was restarted or its script cache flushed; EVAL also loads it for the next call.
-      return (await link.command(['EVAL', script.source, ...rest])) as unknown[]
-    }
-  }
+  const run = (script: Script, keys: string[], args: string[]) =>
+    callScript(link.command, script, keys, args)
 
   async function read(room: string, query: Query): Promise<Page> {
     const keys = roomKeys(keyPrefix, room)
