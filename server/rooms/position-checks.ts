@@ -32,6 +32,8 @@ export function createPositionChecks(deps: {
   let scheduled: NodeJS.Timeout | undefined
   let stopped = false
   let turn = 0
+  /** An interruption's check did not come to its end. */
+  let owed = false
 
   async function verify(rooms: LocalRoom[]): Promise<void> {
     const sent = rooms.map((room) => ({ room: room.name, position: room.replica.tail }))
@@ -70,8 +72,17 @@ export function createPositionChecks(deps: {
     return verifyInTurn([...deps.rooms()].filter((room) => room.live))
   }
 
+  async function afterInterruption(): Promise<void> {
+    owed = false
+    // The store is away again, which may interrupt commands only: no restoration would follow.
+    await now().catch(() => {
+      owed = true
+    })
+  }
+
   /** Rooms that are behind each tick; of the others a share, so that all have their turn. */
   async function tick(): Promise<void> {
+    if (owed) return afterInterruption()
     turn = (turn + 1) % turns
     const due: LocalRoom[] = []
     let index = 0
@@ -92,8 +103,7 @@ export function createPositionChecks(deps: {
       if (scheduled !== undefined || stopped) return
       scheduled = setTimeout(() => {
         scheduled = undefined
-        // Should it fail, the store is away again and the next restoration repeats it.
-        now().catch(() => undefined)
+        void afterInterruption()
       }, Math.random() * JITTER_MS)
       scheduled.unref()
     },

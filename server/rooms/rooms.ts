@@ -166,10 +166,10 @@ export function createRooms(deps: RoomsDeps): Rooms {
         for (let attempt = 0; attempt < JOIN_ATTEMPTS; attempt += 1) {
           const admission =
             (await answerFromMemory(room, request)) ?? (await answerFromLog(room, request))
-          if (!stillThere()) return
           if (admission === undefined || admission.position !== room.replica.tail) continue
           // D5: from here to the end of `enter` nothing else runs.
-          deps.outlet.flush(room.name)
+          deps.outlet.flush(room.name) // which may cut off the very member that joins again
+          if (!stillThere()) return
           admit(admission)
           enter(member, room)
           return
