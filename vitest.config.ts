@@ -23,7 +23,9 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'long',
-          include: [`${folders}/**/*.long.test.ts`],
+          include: [`${folders}/**/*.long.test.ts`, 'tests/long/**/*.test.ts'],
+          // They measure: one at a time.
+          fileParallelism: false,
           testTimeout: 20 * 60_000,
           hookTimeout: 120_000,
         },

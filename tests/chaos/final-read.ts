@@ -8,8 +8,11 @@ import type { System } from './system.ts'
 
 const PAGE = 1000
 
+/** Where the final logs are read: through the balancer, and in Redis. */
+export type Store = Pick<System, 'url' | 'redis' | 'prefix'>
+
 /** Reads the whole log of every room twice: through a new client, and straight from Redis. */
-export async function readFinals(system: System, rooms: readonly string[]): Promise<Fact[]> {
+export async function readFinals(system: Store, rooms: readonly string[]): Promise<Fact[]> {
   await using scope = createScope()
   const reader = await connectClient(scope, system.url, { session: `reader-${Date.now()}` })
   const redis = createClient({

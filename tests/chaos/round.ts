@@ -4,7 +4,7 @@ import { checkHistory, type Report } from './checker.ts'
 import { type Crowd, createCrowd } from './crowd.ts'
 import { unexplainedDrops } from './drops.ts'
 import { runFault, type Stage } from './faults.ts'
-import { readFinals } from './final-read.ts'
+import { readFinals, type Store } from './final-read.ts'
 import { createHistory, type Fact, type History, type HistoryEvent } from './history.ts'
 import { createRandom } from './random.ts'
 import { checkRival, type RivalReport } from './rival-checker.ts'
@@ -39,6 +39,9 @@ export interface RoundResult {
   /** Length of the load, in ms. */
   tookMs: number
 }
+
+/** Those whose views are judged. */
+type Witnesses = Pick<Crowd, 'clients' | 'finish'>
 
 /** Runs one round on a system that is whole: load, faults, a quiet end, the final reads, the verdict. */
 export async function runRound(
@@ -156,10 +159,11 @@ async function runPlan(
   return { recovered: Promise.all(recoveries) }
 }
 
-async function judge(
-  stage: Stage,
+/** Reads the logs after the quiet end, waits until every member is at their ends, and decides. */
+export async function judge(
+  stage: Pick<Stage, 'rooms' | 'record'> & { system: Store; crowd: Witnesses },
   mayLose: boolean,
-  result: RoundResult,
+  result: Pick<RoundResult, 'report'>,
   history: History,
 ): Promise<void> {
   const { system, crowd, rooms, record } = stage
@@ -176,7 +180,7 @@ async function judge(
 }
 
 /** Every member stands at the end of the final log, in its epoch. */
-function reached(crowd: Crowd, ends: ReadonlyMap<string, Position>): boolean {
+function reached(crowd: Witnesses, ends: ReadonlyMap<string, Position>): boolean {
   return crowd.clients.every((client) =>
     client.rooms.every((room) => {
       const [here, end] = [client.position(room), ends.get(room)]
@@ -186,7 +190,7 @@ function reached(crowd: Crowd, ends: ReadonlyMap<string, Position>): boolean {
 }
 
 /** Waits for a condition; false where it did not come about in time. */
-async function until(condition: () => boolean, timeoutMs: number): Promise<boolean> {
+export async function until(condition: () => boolean, timeoutMs: number): Promise<boolean> {
   for (const deadline = Date.now() + timeoutMs; ; await sleep(20)) {
     if (condition()) return true
     if (Date.now() >= deadline) return false

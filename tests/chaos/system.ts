@@ -3,10 +3,10 @@ import { fileURLToPath } from 'node:url'
 import { type Child, startChild } from '../support/child.ts'
 import { freePort } from '../support/free-port.ts'
 import { startGateway } from '../support/gateway-process.ts'
-import { startHaproxy } from '../support/haproxy.ts'
+import { type Haproxy, startHaproxy } from '../support/haproxy.ts'
 import { type RedisServer, startRedis } from '../support/redis-server.ts'
 import type { Scope } from '../support/scope.ts'
-import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
+import { type Address, startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
 import { createTally, type Tally } from './tally.ts'
 
 /** What is put to the test: Roomwire, or a stock set-up as its documentation has it. */
@@ -20,8 +20,8 @@ export interface Instance {
   kill(): Promise<void>
   freeze(): void
   thaw(): void
-  /** SIGTERM; resolves when it is gone. */
-  stop(): Promise<void>
+  /** SIGTERM, then SIGKILL after `graceMs` (10 s); resolves when it is gone. */
+  stop(graceMs?: number): Promise<void>
   start(): Promise<void>
 }
 
@@ -30,6 +30,7 @@ export interface System {
   readonly contender: Contender
   /** For clients: the balancer. */
   readonly url: string
+  readonly balancer: Haproxy
   readonly redis: RedisServer
   /** Each instance's way to Redis, in the order of the instances. */
   readonly links: readonly TcpProxy[]
@@ -57,12 +58,21 @@ const PREFIX = 'chaos'
 /** Lines that say that something escaped: an unhandled rejection, an exception, a fatal error. */
 const ESCAPED = /"level":60|unhandled|uncaught|UnhandledPromise|FATAL ERROR/i
 
-export async function startSystem(
-  scope: Scope,
-  options: { contender: Contender; instances: number },
-): Promise<System> {
+export interface SystemOptions {
+  contender: Contender
+  instances: number
+  /** Settings of the instances, beside and before ours. */
+  env?: Record<string, string>
+  /** Another Redis than one of its own with AOF `always`. */
+  redis?: RedisServer
+  /** Instances connect to Redis itself: nothing goes through their links. */
+  direct?: boolean
+}
+
+export async function startSystem(scope: Scope, options: SystemOptions): Promise<System> {
   const { contender } = options
-  const redis = await startRedis(scope, { appendonly: 'always', requirepass: PASSWORD })
+  const redis =
+    options.redis ?? (await startRedis(scope, { appendonly: 'always', requirepass: PASSWORD }))
   const problems: string[] = []
   const outputs: { name: string; lines: readonly string[]; scanned: number }[] = []
   const tally = createTally()
@@ -71,16 +81,17 @@ export async function startSystem(
   const env = (redisPort: number): Record<string, string> => ({
     HOST: '127.0.0.1',
     WEBSOCKET_REDIS_URL: `redis://127.0.0.1:${redisPort}`,
-    WEBSOCKET_REDIS_PASSWORD: PASSWORD,
+    WEBSOCKET_REDIS_PASSWORD: redis.password ?? '',
     REDIS_KEY_PREFIX: PREFIX,
     // Short, so that frozen instances and stalled clients are given up within a round.
     WEBSOCKET_SERVER_PING_INTERVAL: '3',
     WEBSOCKET_SERVER_PING_TIMEOUT: '4',
     SHUTDOWN_TIMEOUT: '5s',
     LOG_LEVEL: 'info',
+    ...options.env,
   })
 
-  async function createInstance(name: string, link: TcpProxy): Promise<Instance> {
+  async function createInstance(name: string, link: Address): Promise<Instance> {
     const port = await freePort()
     let process: Running
     let expected = false
@@ -118,10 +129,10 @@ export async function startSystem(
       },
       freeze: () => process.signal('SIGSTOP'),
       thaw: () => process.signal('SIGCONT'),
-      async stop() {
+      async stop(graceMs) {
         await tally.read(name, port)
         expected = true
-        const { signal } = await process.stop()
+        const { signal } = await process.stop(graceMs)
         if (signal === 'SIGKILL') problems.push(`${name} did not end after SIGTERM`)
       },
       async start() {
@@ -157,7 +168,7 @@ export async function startSystem(
   for (let number = 1; number <= options.instances; number += 1) {
     const link = await startTcpProxy(scope, { target: { host: redis.host, port: redis.port } })
     links.push(link)
-    instances.push(await createInstance(`gw${number}`, link))
+    instances.push(await createInstance(`gw${number}`, options.direct ? redis : link))
   }
   const balancer = await startHaproxy(scope, {
     backends: instances.map(({ port }) => ({ host: '127.0.0.1', port })),
@@ -165,6 +176,7 @@ export async function startSystem(
   return {
     contender,
     url: balancer.url,
+    balancer,
     redis,
     links,
     instances,
