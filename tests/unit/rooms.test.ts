@@ -129,33 +129,25 @@ describe('joining', () => {
   const request = { room: 'room', limit: 50 }
   const always = () => true
 
-  it('D5 admits at the very place, while messages come between any two steps', async () => {
-    const live: number[] = []
-    const { rooms, send } = setUp({
-      message: (_room, members, _epoch, { offset }) => void (members.size > 0 && live.push(offset)),
-    })
-    let ended = false
-    const sending = (async () => {
+  it('D5 admits at the very place, wherever between its steps messages come', async () => {
+    for (let gap = 0; gap < 40; gap += 1) {
+      const live: number[] = []
+      const { rooms, send } = setUp({
+        message: (_room, { size }, _epoch, { offset }) => void (size > 0 && live.push(offset)),
+      })
+      const admit = vi.fn<(admission: Admission) => void>()
+      const joining = rooms.join({ id: 'member' }, request, admit, always)
       // Each is delivered within the microtask that stores it.
-      for (let index = 0; !ended && index < 10_000; index += 1) {
-        await send(`m${index}`)
+      for (let sent = 0; sent < 3; sent += 1) {
+        for (let pause = 0; pause < gap; pause += 1) await undefined
+        await send(`m${sent}`)
       }
-    })()
-    let admission: Admission | undefined
-    await rooms.join(
-      { id: 'member' },
-      request,
-      (given) => {
-        admission = given
-      },
-      always,
-    )
-    ended = true
-    await sending
-    await send('last')
-    const { position, entries } = admission ?? expect.fail()
-    expect(entries.at(-1)?.offset).toBe(position.offset === 0 ? undefined : position.offset)
-    expect(live[0]).toBe(position.offset + 1)
+      await joining
+      await send('last')
+      const [{ position, entries }] = admit.mock.calls[0] ?? expect.fail()
+      expect(entries.map(({ offset }) => offset)).toEqual([1, 2, 3].slice(0, position.offset))
+      expect(live).toEqual([1, 2, 3, 4].slice(position.offset))
+    }
   })
 
   it('does not admit whom flushing has cut off', async () => {
