@@ -40,12 +40,12 @@ export async function runCampaign(options: CampaignOptions): Promise<Summary> {
     for (const plan of planRounds({ seed, rounds, lengthMs, instances: INSTANCES, kinds })) {
       const result = await runRound(system, plan, options)
       say(roundLine(result))
-      const violations = result.report?.violations ?? []
+      const violations = [...(result.report?.violations ?? []), ...(result.report?.notices ?? [])]
       if (options.keep || violations.length > 0 || result.failure !== undefined) {
         say(`the history is in ${await keepHistory(seed, plan.round, result.events)}`)
       }
       for (const violation of violations.slice(0, SHOWN)) say(showWindow(result.events, violation))
-      if (violations.length > SHOWN) say(`… and ${violations.length - SHOWN} more violations`)
+      if (violations.length > SHOWN) say(`… and ${violations.length - SHOWN} more of these`)
       // Histories are large: only the verdicts stay.
       results.push({ ...result, events: [] })
       if (result.tookMs === 0) break

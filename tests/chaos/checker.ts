@@ -13,6 +13,8 @@ export interface CheckContext {
   mayLose: boolean
   /** How long an id is remembered, in ms; ids sent again later are not judged. */
   dedupWindowMs: number
+  /** A resume over more messages than this may be refused (RESUME_MAX, messages or bytes). */
+  resumable: number
 }
 
 export interface Report {
@@ -41,9 +43,17 @@ export interface Report {
   stuck: number
   /** At most 1,000; the counts above go on. */
   violations: Violation[]
+  /** What is allowed, but should have a reason. */
+  notices: Violation[]
 }
 
 const MAX_VIOLATIONS = 1000
+
+/** Messages that a join asked for. */
+function behindAt(fact: HistoryEvent | undefined): number {
+  if (fact?.type !== 'joined' || fact.since === undefined) return 0
+  return fact.position.offset - fact.since.offset
+}
 
 /** Codes after which nobody knows whether the message is stored. */
 const UNKNOWN: ReadonlySet<string> = new Set(['OUTCOME_UNKNOWN', 'DISCONNECTED', 'NO_REPLY'])
@@ -88,9 +98,14 @@ export function checkHistory(events: readonly HistoryEvent[], context: CheckCont
     rejected: 0,
     stuck: 0,
     violations: [],
+    notices: [],
   }
 
   function add(violation: Violation): void {
+    if (violation.kind === 'resetUnneeded') {
+      report.notices.push(violation)
+      return
+    }
     if (violation.kind === 'hole') report.holes += 1
     else if (violation.kind === 'resetMissed') report.resetsMissed += 1
     else report[violation.kind] += 1
@@ -102,7 +117,12 @@ export function checkHistory(events: readonly HistoryEvent[], context: CheckCont
     const view = readView(client, room, events, indices)
     views.set(`${client} ${room}`, view)
     view.violations.forEach(add)
-    report.resetsAnnounced += view.told
+    report.resetsAnnounced += view.told.length
+    for (const event of context.mayLose ? [] : view.told) {
+      if (behindAt(events[event]) > context.resumable) continue
+      const text = 'was told that its history does not go on'
+      add({ kind: 'resetUnneeded', room, client, ids: [], text, events: [event] })
+    }
     const evidence = rooms.get(room)
     if (evidence === undefined) throw new Error(`room ${room} was never mentioned`)
     for (const segment of view.segments) {

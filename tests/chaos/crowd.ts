@@ -51,12 +51,18 @@ export interface Crowd {
 
 export function createCrowd(options: CrowdOptions): Crowd {
   const { random, rooms } = options
+  const busy = rooms.slice(0, Math.ceil(rooms.length * 0.7))
+  const quiet = rooms.slice(busy.length)
+  // Rooms of two or three members, which instances take up and give up again and again.
+  const sparse = new Set([busy[1], quiet[1]])
   const clients = Array.from({ length: options.clients }, (_, number) => {
     const own = random.fork(number)
     return createRecordingClient({
       id: `${options.tag}c${number}`,
       url: options.url,
-      rooms: rooms.filter((_, index) => index === number % rooms.length || own.chance(0.4)),
+      rooms: rooms.filter((room, index) =>
+        sparse.has(room) ? (number + index) % 16 === 0 : index === 0 || own.chance(0.4),
+      ),
       // One in eight polls and upgrades, one in eight polls only.
       transports:
         number % 8 === 6
@@ -72,8 +78,6 @@ export function createCrowd(options: CrowdOptions): Crowd {
     })
   })
   const timers: NodeJS.Timeout[] = []
-  const busy = rooms.slice(0, Math.ceil(rooms.length * 0.7))
-  const quiet = rooms.slice(busy.length)
   let refused = 0
 
   function send(size?: number): void {
@@ -102,8 +106,11 @@ export function createCrowd(options: CrowdOptions): Crowd {
         }, 5),
         setInterval(() => {
           const client = random.pick(clients)
-          client.stepOut(random.pick(client.rooms), random.int(200, 2500))
-        }, 700),
+          // Longer than an instance keeps a room that nobody is in.
+          const long = random.chance(0.15)
+          const awayMs = long ? random.int(5000, 7000) : random.int(200, 2500)
+          client.stepOut(random.pick(client.rooms), awayMs)
+        }, 500),
         setInterval(() => {
           const client = random.pick(clients)
           client.read(random.pick(client.rooms))

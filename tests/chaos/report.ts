@@ -35,6 +35,8 @@ export interface Summary {
   rejected: number
   stuck: number
   resetsAnnounced: number
+  /** Announced in rounds that took nothing away: allowed, but each should have a reason. */
+  resetsUnneeded: number
   resetsMissed: number
   rolledBack: number
   duplicates: number
@@ -98,6 +100,7 @@ export function summarise(
     rejected: sum('rejected'),
     stuck: sum('stuck'),
     resetsAnnounced: sum('resetsAnnounced'),
+    resetsUnneeded: results.reduce((total, { report }) => total + (report?.notices.length ?? 0), 0),
     resetsMissed: sum('resetsMissed'),
     rolledBack: sum('rolledBack'),
     duplicates: sum('duplicates'),
@@ -147,6 +150,8 @@ export function roundLine({
     bad.push(`lost ${rival.lost}`, `missed away ${rival.missedAway}`)
     bad.push(`repeated ${rival.repeated}`, `disagreements ${rival.disagreements}`)
   }
+  const unneeded = report?.notices.length ?? 0
+  if (unneeded > 0) bad.push(`resets without need ${unneeded}`)
   const verdict = failure ?? (bad.length === 0 ? 'whole' : bad.join(', '))
   const slowest = Math.round(Math.max(0, ...recoveries))
   const happened = [...faults].map(([kind, times]) => (times > 1 ? `${kind}×${times}` : kind))

@@ -52,15 +52,15 @@ export interface ScheduleOptions {
   kinds: readonly FaultKind[]
 }
 
-/** Shortest and longest duration by kind, in ms. */
+/** Shortest and longest duration by kind, in ms; most are nearer to the shortest. */
 const DURATIONS: Record<FaultKind, [number, number]> = {
   'instance-kill': [300, 1500],
   'instance-freeze': [800, 4000],
   'instance-stop': [300, 1500],
-  'redis-kill': [300, 2000],
-  'redis-freeze': [500, 3000],
-  'redis-cut': [300, 3000],
-  'redis-stall': [500, 3000],
+  'redis-kill': [300, 4000],
+  'redis-freeze': [500, 7000],
+  'redis-cut': [300, 7000],
+  'redis-stall': [500, 7000],
   'redis-slow': [1000, 3000],
   'pubsub-kill': [100, 2000],
   'pubsub-limit': [1000, 2500],
@@ -121,7 +121,7 @@ function planRound(
     const instance = one ? random.int(0, instances - 1) : -1
     const fault = { kind, at, lastsMs: 0, instance, salt: random.int(0, 2 ** 31) }
     fault.at = Math.max(at, busyUntil.get(targetOf(fault)) ?? 0)
-    const wanted = random.int(shortest, longest)
+    const wanted = Math.round(shortest + (longest - shortest) * random.next() ** 2)
     fault.lastsMs = Math.max(shortest, Math.min(wanted, lengthMs - TAIL_MS - fault.at))
     const end = fault.at + fault.lastsMs
     if (end <= lengthMs) {

@@ -11,6 +11,8 @@ export type ViolationKind =
   | 'hole'
   /** A client went on although the log it had seen was no longer the room's log (D6). */
   | 'resetMissed'
+  /** Not wrong, but worth a look: a client was told so although the round took nothing away. */
+  | 'resetUnneeded'
   /** A body that was not sent under this id, or an id that nobody sent. */
   | 'altered'
   /** A send answered with an error that must not be retried. */
@@ -52,8 +54,8 @@ export interface Segment {
 export interface View {
   segments: Segment[]
   violations: Violation[]
-  /** Times the client was told that its history does not go on. */
-  told: number
+  /** Events that told the client that its history does not go on. */
+  told: number[]
   /** Whether the client was a member when its view ended. */
   member: boolean
 }
@@ -68,7 +70,7 @@ export function readView(
   events: readonly HistoryEvent[],
   indices: readonly number[],
 ): View {
-  const view: View = { segments: [], violations: [], told: 0, member: false }
+  const view: View = { segments: [], violations: [], told: [], member: false }
   let segment: Segment | undefined
   let lastIds = new Map<string, number>()
   /** Position of the last join or reset: nothing at or below it may arrive live (D5). */
@@ -103,8 +105,8 @@ export function readView(
     return segment
   }
 
-  function tell(): void {
-    view.told += 1
+  function tell(event: number): void {
+    view.told.push(event)
     if (segment !== undefined) segment.end = 'told'
   }
 
@@ -135,7 +137,7 @@ export function readView(
     let from = since?.offset ?? 0
     let into = segment
     if (since === undefined || !recovered || into === undefined) {
-      if (since !== undefined && !recovered) tell()
+      if (since !== undefined && !recovered) tell(event)
       const resumed = since !== undefined && recovered
       if (!resumed) {
         from = Math.min(position.offset, ...messages.map(({ offset }) => offset - 1))
@@ -208,7 +210,7 @@ export function readView(
     if (fact.type === 'joined') joined(index, fact)
     else if (fact.type === 'message') live(index, fact)
     else if (fact.type === 'reset' && view.member) {
-      tell()
+      tell(index)
       begin(fact.position.epoch, fact.position.offset, index)
       seam = fact.position.offset
       atSeam = true
