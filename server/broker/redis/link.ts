@@ -59,7 +59,7 @@ export interface LinkDeps {
 }
 
 /** A frozen Redis is noticed after at most interval + deadline; D7 promises 2 s. */
-const PROBE_INTERVAL_MS = 700
+const PROBE_INTERVAL_MS = 500
 const PROBE_DEADLINE_MS = 1000
 /** A peer that has been silent for this long is given up and connected to anew. */
 const REPLACE_AFTER_MS = 5000
