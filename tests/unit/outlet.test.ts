@@ -1,0 +1,313 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { Server } from 'socket.io'
+import { describe, expect, it } from 'vitest'
+import { takesFrames, waitingBytes, waitingPackets } from '../../server/edge/engine.ts'
+import { createOutlet, type SocketMember } from '../../server/edge/outlet.ts'
+import type { RoomMessage } from '../../server/protocol.ts'
+import type { Entry } from '../../server/rooms/message-log.ts'
+import { type Client, type ClientOptions, connectClient } from '../support/client.ts'
+import { eventually } from '../support/eventually.ts'
+import { testScope } from '../support/test-scope.ts'
+
+const ROOM = 'room "1" 😀\u2028'
+const EPOCH = 'e-1'
+
+/** A real Socket.IO server with an outlet, without anything else of ours. */
+async function setUp(options: { maxBacklogBytes?: number; perMessageDeflate?: boolean } = {}) {
+  const scope = testScope()
+  const http = createServer()
+  const io = new Server(http, { perMessageDeflate: options.perMessageDeflate ?? false })
+  http.listen(0, '127.0.0.1')
+  await once(http, 'listening')
+  scope.defer(() => io.close())
+  const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}`
+
+  let delivered = 0
+  const slow: SocketMember[] = []
+  const outlet = createOutlet({
+    delivered(count) {
+      delivered += count
+    },
+    tooSlow: (member) => void slow.push(member),
+    limits: { maxBacklogBytes: options.maxBacklogBytes ?? 1e9, maxBehindMs: 60_000 },
+  })
+  const members = new Set<SocketMember>()
+  io.on('connection', (socket) => {
+    const member: SocketMember = {
+      id: socket.id,
+      socket,
+      takesFrames: takesFrames(socket.conn),
+      backlog: 0,
+      behindSince: 0,
+    }
+    members.add(member)
+    socket.conn.once('upgrade', () => {
+      member.takesFrames = takesFrames(socket.conn)
+    })
+  })
+
+  let offset = 0
+  const entries: Entry[] = []
+  return {
+    outlet,
+    members,
+    slow,
+    entries,
+    delivered: () => delivered,
+    connect: (client?: ClientOptions) => connectClient(scope, url, client),
+    memberOf(client: Client): SocketMember {
+      return [...members].find(({ id }) => id === client.socket.id) ?? expect.fail()
+    },
+    send(body: unknown = null, to: ReadonlySet<SocketMember> = members): void {
+      offset += 1
+      const content = JSON.stringify({ id: `m${offset}`, from: { id: 'ann' }, body })
+      const entry = { offset, at: 1000 + offset, prevAt: 999 + offset, content }
+      entries.push(entry)
+      outlet.message(ROOM, to, EPOCH, entry)
+    },
+  }
+}
+
+/** What a member has to have received. */
+const asMessages = (entries: readonly Entry[]): RoomMessage[] =>
+  entries.map(({ offset, at, content }) => ({
+    room: ROOM,
+    epoch: EPOCH,
+    offset,
+    at,
+    ...JSON.parse(content),
+  }))
+
+async function received(client: Client, count: number): Promise<readonly RoomMessage[]> {
+  await eventually(() => client.messages(ROOM).length >= count, { what: `${count} messages` })
+  return client.messages(ROOM)
+}
+
+describe('the installed engine.io and ws', () => {
+  it('take complete frames on a WebSocket, not on polling', async () => {
+    const { connect, memberOf } = await setUp()
+    const websocket = await connect({ transports: ['websocket'] })
+    const polling = await connect({ transports: ['polling'] })
+    expect(takesFrames(memberOf(websocket).socket.conn)).toBe(true)
+    expect(takesFrames(memberOf(polling).socket.conn)).toBe(false)
+  })
+
+  it('show the packets that wait, and keep them in the array that was shown', async () => {
+    const { connect, memberOf, send } = await setUp()
+    const { socket } = memberOf(await connect())
+    const { conn } = socket
+    expect(Array.isArray(Reflect.get(conn, 'writeBuffer'))).toBe(true)
+    expect(waitingPackets(conn)).toEqual([])
+    // The first is on its way to the kernel, the second waits for it.
+    socket.emit('one', 'x'.repeat(100))
+    socket.emit('two', 'y'.repeat(100))
+    expect(waitingPackets(conn)).toHaveLength(1)
+    expect(waitingBytes(conn)).toBeGreaterThan(100)
+    send('z'.repeat(1000))
+    expect(waitingPackets(conn)).toBe(Reflect.get(conn, 'writeBuffer'))
+  })
+})
+
+describe('frames', () => {
+  it('are what a client decodes', async () => {
+    const { connect, send, entries } = await setUp()
+    const client = await connect()
+    const bodies = [
+      null,
+      '',
+      'ä € 😀 \u2028\u2029 \u0000 "\\',
+      '\ud800 alone',
+      { deep: [[{ er: [1, -0.5, 1e300, true, false, null] }]] },
+      { __proto__: 1, constructor: 2, 'room:message': 3 },
+      JSON.parse('{"__proto__":{"polluted":true}}'),
+    ]
+    for (const body of bodies) send(body)
+    expect(await received(client, bodies.length)).toEqual(asMessages(entries))
+  })
+
+  // The length of a WebSocket frame is written in one of three ways (RFC 6455, 5.2).
+  it.each([125, 126, 127, 65_535, 65_536, 65_537, 200_000])(
+    'of %i bytes are whole, alone and together, with multi-byte characters',
+    async (bytes) => {
+      const { connect, members, outlet } = await setUp()
+      const client = await connect()
+      const message = {
+        room: 'r',
+        epoch: 'e',
+        offset: 1,
+        at: 1,
+        id: 'm',
+        from: { id: 'a' },
+        body: '',
+      }
+      const room = bytes - Buffer.byteLength(`42["room:message",${JSON.stringify(message)}]`)
+      expect(room).toBeGreaterThanOrEqual(0)
+      message.body = `${'€'.repeat(Math.floor(room / 3))}${'x'.repeat(room % 3)}`
+      const { id, from, body } = message
+      const entry = { offset: 1, at: 1, prevAt: 0, content: JSON.stringify({ id, from, body }) }
+      outlet.message('r', members, 'e', entry)
+      expect(await client.next('room:message')).toEqual(message)
+      for (let i = 0; i < 3; i += 1) outlet.message('r', members, 'e', entry)
+      for (let i = 0; i < 3; i += 1) expect(await client.next('room:message')).toEqual(message)
+    },
+  )
+
+  it('are not sent where ws would compress them', async () => {
+    const { connect, memberOf, send, entries } = await setUp({ perMessageDeflate: true })
+    const client = await connect()
+    expect(memberOf(client).takesFrames).toBe(false)
+    for (let i = 0; i < 3; i += 1) send('x'.repeat(5000))
+    expect(await received(client, 3)).toEqual(asMessages(entries))
+  })
+})
+
+describe('order', () => {
+  /** Notes what a client receives, in order. */
+  function note(client: Client): string[] {
+    const seen: string[] = []
+    client.socket.onAny((event: string, payload: { offset?: number }) =>
+      seen.push(event === 'room:message' ? `message ${payload.offset}` : event),
+    )
+    return seen
+  }
+
+  it.each(['websocket', 'polling'] as const)(
+    'D5 flushed messages come before what is emitted next, others after, on %s',
+    async (transport) => {
+      const { connect, memberOf, send, outlet } = await setUp()
+      const client = await connect({ transports: [transport] })
+      const seen = note(client)
+      const { socket } = memberOf(client)
+      send()
+      send()
+      outlet.flush(ROOM)
+      socket.emit('acknowledgement')
+      send()
+      socket.emit('in the same turn')
+      await eventually(() => seen.length === 5)
+      expect(seen).toEqual([
+        'message 1',
+        'message 2',
+        'acknowledgement',
+        'in the same turn',
+        'message 3',
+      ])
+    },
+  )
+
+  it.each(['websocket', 'polling'] as const)(
+    'D6 a reset comes after the messages before it, on %s',
+    async (transport) => {
+      const { connect, members, send, outlet } = await setUp()
+      const client = await connect({ transports: [transport] })
+      const seen = note(client)
+      send()
+      send()
+      outlet.reset(ROOM, members, { epoch: 'e-2', offset: 9, at: 9 })
+      send()
+      await eventually(() => seen.length === 4)
+      expect(seen).toEqual(['message 1', 'message 2', 'room:reset', 'message 3'])
+      expect(client.received('room:reset')).toEqual([
+        { room: ROOM, position: { epoch: 'e-2', offset: 9, at: 9 } },
+      ])
+    },
+  )
+
+  it('a reset to an empty room has no time', async () => {
+    const { connect, members, outlet } = await setUp()
+    const client = await connect()
+    outlet.reset(ROOM, members, { epoch: 'e-2', offset: 0, at: 0 })
+    expect(await client.next('room:reset')).toEqual({
+      room: ROOM,
+      position: { epoch: 'e-2', offset: 0 },
+    })
+  })
+
+  it('D3 WebSockets and polling clients of one room see the same', async () => {
+    const { connect, send, entries, delivered } = await setUp()
+    const clients = [
+      await connect({ transports: ['websocket'] }),
+      await connect({ transports: ['polling'] }),
+      await connect({ transports: ['websocket'] }),
+      await connect({ transports: ['polling'] }),
+    ]
+    for (let burst = 0; burst < 20; burst += 1) {
+      for (let i = 0; i <= burst % 5; i += 1) send({ burst, i })
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    for (const client of clients) {
+      expect(await received(client, entries.length)).toEqual(asMessages(entries))
+    }
+    expect(delivered()).toBe(clients.length * entries.length)
+  })
+
+  it('D3 nothing is lost, repeated or reordered while transports are upgraded', async () => {
+    const { connect, send, entries, members } = await setUp()
+    const clients = await Promise.all(
+      Array.from({ length: 8 }, () => connect({ transports: ['polling', 'websocket'] })),
+    )
+    // What each client missed before it was a member is none of the outlet's business.
+    const joined = entries.length
+    const upgraded = () => [...members].every(({ takesFrames }) => takesFrames)
+    await eventually(
+      () => {
+        send({ some: 'thing' })
+        send('x'.repeat(300))
+        return upgraded()
+      },
+      { intervalMs: 1, what: 'every upgrade' },
+    )
+    for (let i = 0; i < 10; i += 1) send(i)
+    for (const client of clients) {
+      expect(await received(client, entries.length - joined)).toEqual(
+        asMessages(entries.slice(joined)),
+      )
+    }
+  })
+})
+
+describe('members', () => {
+  it('that left before the end of the turn receive nothing', async () => {
+    const { connect, memberOf, members, send } = await setUp()
+    const [stays, leaves] = [await connect(), await connect()]
+    send('heard by one')
+    members.delete(memberOf(leaves))
+    await received(stays, 1)
+    memberOf(stays).socket.emit('end')
+    await stays.next('end')
+    expect(leaves.messages(ROOM)).toEqual([])
+  })
+
+  it('whose connection has ended do not disturb the others', async () => {
+    const { connect, memberOf, send, entries } = await setUp()
+    const [stays, ends] = [await connect(), await connect()]
+    memberOf(ends).socket.conn.close()
+    for (let i = 0; i < 5; i += 1) send(i)
+    expect(await received(stays, 5)).toEqual(asMessages(entries))
+  })
+
+  it('D8 that do not read are told apart, and only they', async () => {
+    const { connect, memberOf, send, slow, entries } = await setUp({ maxBacklogBytes: 300_000 })
+    const [reads, stalls] = [await connect(), await connect()]
+    stalledSocket(stalls).pause()
+    await eventually(
+      () => {
+        for (let i = 0; i < 10; i += 1) send('x'.repeat(60_000))
+        return slow.length > 0
+      },
+      { intervalMs: 1, what: 'a slow member' },
+    )
+    expect(new Set(slow)).toEqual(new Set([memberOf(stalls)]))
+    expect(memberOf(reads).backlog).toBeLessThanOrEqual(300_000)
+    stalledSocket(stalls).resume()
+    expect(await received(reads, entries.length)).toHaveLength(entries.length)
+  })
+})
+
+/** The TCP socket under a client, whose receive buffers then fill up. */
+function stalledSocket(client: Client): { pause(): void; resume(): void } {
+  const transport: unknown = client.socket.io.engine.transport
+  return Reflect.get(Reflect.get(Object(transport), 'ws'), '_socket')
+}
