@@ -15,6 +15,7 @@ const TOOLS = [
   { program: 'redis-cli', debian: 'redis-tools', brew: 'redis' },
   { program: 'haproxy', debian: 'haproxy', brew: 'haproxy' },
   { program: 'promtool', debian: 'prometheus', brew: 'prometheus' },
+  { program: 'python3', debian: 'python3', brew: 'python' },
   { program: 'openssl', debian: 'openssl', brew: 'openssl' },
   { program: process.env.CHROMIUM_PATH ?? '/usr/bin/chromium', debian: 'chromium' },
 ]
