@@ -131,7 +131,11 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
   let started = false
   let draining = false
   const health = () => readHealth(healthSource)
-  const { app, server } = createHttp({
+  const {
+    app,
+    server,
+    close: closeHttp,
+  } = createHttp({
     logger,
     metrics,
     health,
@@ -243,10 +247,7 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
     rooms.stop()
     status.stop()
     io.local.disconnectSockets(true)
-    await new Promise<void>((resolve) => {
-      server.close(() => resolve())
-      server.closeAllConnections()
-    })
+    await closeHttp()
     broker.stop()
     for (const { link, observer } of links) {
       link.close()

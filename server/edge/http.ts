@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
+import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express'
 import helmet from 'helmet'
@@ -37,8 +38,31 @@ const STATUS: Partial<Record<string, number>> = {
   DRAINING: 503,
 }
 
+/** How long peers have to take what was sent last, once nothing more will come. */
+const CLOSE_GRACE_MS = 1000
+
+/**
+ * Ends a server and every connection it still has. Upgraded connections are not its own any more:
+ * without this, one WebSocket peer that has stopped reading keeps it open for half a minute.
+ */
+async function closeServer(server: Server, sockets: ReadonlySet<Socket>): Promise<void> {
+  const closed = new Promise<void>((resolve) => {
+    server.close(() => resolve())
+  })
+  server.closeIdleConnections()
+  const timer = setTimeout(() => {
+    for (const socket of sockets) socket.destroy()
+  }, CLOSE_GRACE_MS)
+  await closed
+  clearTimeout(timer)
+}
+
 /** Probes, metrics and the chat page. Liveness asks nobody: it must not depend on Redis. */
-export function createHttp(deps: HttpDeps): { app: Express; server: Server } {
+export function createHttp(deps: HttpDeps): {
+  app: Express
+  server: Server
+  close: () => Promise<void>
+} {
   const { health, metrics } = deps
   const app = express()
   app.disable('x-powered-by')
@@ -109,7 +133,13 @@ export function createHttp(deps: HttpDeps): { app: Express; server: Server } {
     throw new GatewayError('NOT_FOUND', `there is nothing at ${request.path}`)
   })
   app.use(errorReply)
-  return { app, server: createServer(app) }
+  const server = createServer(app)
+  const open = new Set<Socket>()
+  server.on('connection', (socket) => {
+    open.add(socket)
+    socket.once('close', () => open.delete(socket))
+  })
+  return { app, server, close: () => closeServer(server, open) }
 }
 
 /** The page learns the Socket.IO path from a meta element. */

@@ -54,8 +54,9 @@ export async function startGateway(
 ): Promise<GatewayProcess> {
   const child = await spawnGateway(scope, options)
   const logs = collectLogs(child)
-  scope.defer(() => {
+  scope.defer(async () => {
     if (child.running || child.signalled) return
+    if ((await child.exited).code === 0) return // drained, as it was asked to over HTTP
     throw new Error(`a gateway ended by itself; its last lines:\n${child.tail()}`)
   })
 

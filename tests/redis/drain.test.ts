@@ -1,0 +1,74 @@
+import { describe, expect, it } from 'vitest'
+import { connectClient } from '../support/client.ts'
+import { startGateway } from '../support/gateway-process.ts'
+import { testScope } from '../support/test-scope.ts'
+
+describe('D10 drain', () => {
+  it('hands clients over one by one, lets them send until then, and exits 0', async () => {
+    const scope = testScope()
+    const gateway = await startGateway(scope, { env: { DRAIN_NOTICE: '1s', DRAIN_PERIOD: '1s' } })
+    const clients = await Promise.all(
+      Array.from({ length: 10 }, () => connectClient(scope, gateway.url, { reconnection: false })),
+    )
+    const [first] = clients
+    if (first === undefined) return expect.fail()
+    await first.ask('room:join', { room: 'r' })
+    gateway.signal('SIGTERM')
+    const told = await Promise.all(
+      clients.map((client) => client.next<{ reconnectInMs: number }>('gateway:drain')),
+    )
+    for (const { reconnectInMs } of told) expect(reconnectInMs).toBeGreaterThanOrEqual(1000)
+
+    const sent = await first.ask('room:send', { room: 'r', id: 'late', body: 1 })
+    expect(sent).toMatchObject({ duplicate: false, position: { offset: 1 } })
+    const ready = await fetch(`${gateway.url}/health/ready`)
+    expect(ready.status).toBe(503)
+    expect(await ready.json()).toMatchObject({ ready: false, status: 'draining' })
+    await expect(
+      connectClient(scope, gateway.url, { reconnection: false, transports: ['polling'] }),
+    ).rejects.toThrow()
+
+    const byes = await Promise.all(clients.map((client) => client.next('gateway:bye')))
+    for (const bye of byes) expect(bye).toMatchObject({ code: 'DRAIN', reconnect: true })
+    expect(await gateway.exited).toMatchObject({ code: 0 })
+  })
+
+  it('does not wait for a client that has stopped reading', async () => {
+    const scope = testScope()
+    const gateway = await startGateway(scope, { env: { DRAIN_NOTICE: '0ms' } })
+    const client = await connectClient(scope, gateway.url, {
+      reconnection: false,
+      transports: ['websocket'],
+    })
+    const engine = client.socket.io.engine as unknown as {
+      transport: { ws: { _socket: { pause(): void } } }
+    }
+    engine.transport.ws._socket.pause()
+    gateway.signal('SIGTERM')
+    // Within the 10 s after which it would be killed, and then exit otherwise.
+    expect(await gateway.stop()).toMatchObject({ code: 0 })
+  })
+
+  it('POST /api/drain does the same, for operators only', async () => {
+    const scope = testScope()
+    const gateway = await startGateway(scope, {
+      env: { DRAIN_NOTICE: '0ms', OPERATOR_TOKEN: 'let me' },
+    })
+    const drain = (headers: Record<string, string>) =>
+      fetch(`${gateway.url}/api/drain`, { method: 'POST', headers })
+    expect((await drain({})).status).toBe(401)
+    expect((await drain({ authorization: 'Bearer wrong' })).status).toBe(403)
+    expect((await drain({ authorization: 'Bearer let me' })).status).toBe(202)
+    expect(await gateway.exited).toMatchObject({ code: 0 })
+  })
+
+  it('without a token, POST /api/drain is for loopback and not for a proxy there', async () => {
+    const scope = testScope()
+    const gateway = await startGateway(scope, { env: { DRAIN_NOTICE: '0ms' } })
+    const drain = (headers: Record<string, string>) =>
+      fetch(`${gateway.url}/api/drain`, { method: 'POST', headers })
+    expect((await drain({ 'x-forwarded-for': '127.0.0.1' })).status).toBe(403)
+    expect((await drain({})).status).toBe(202)
+    expect(await gateway.exited).toMatchObject({ code: 0 })
+  })
+})
