@@ -1,0 +1,155 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Scope } from '../../tests/support/scope.ts'
+import { roomwire } from '../contenders/roomwire.ts'
+import { bareWs, stock, stockCaught, streams } from '../contenders/socket-io.ts'
+import { quantileMs } from '../histogram.ts'
+import { added, totalOf } from '../load/tally.ts'
+import type { Sample, Scenario, Settings } from '../scenario.ts'
+import { openStage, usedBetween } from '../stage.ts'
+
+const VARIANT = '1 instance'
+/** Each sender has a room of its own with one member, so that every send is delivered, too. */
+const BODY_BYTES = 100
+const CEILING_MS = 3000
+
+export const publish: Scenario = {
+  name: 'publish',
+  summary: 'acknowledged sends per second, and how long an acknowledgement takes at half of that',
+  options: {
+    senders: { default: '50', description: 'connections that send, each to its room of one' },
+    inflight: { default: '20', description: 'sends that each keeps unanswered under full load' },
+    warm: { default: '3', description: 'seconds before each measured window' },
+  },
+  rivals: [stock, stockCaught, streams, bareWs],
+  metrics: [
+    { name: 'rate', title: 'acknowledged', unit: '/s', better: 'higher', digits: 0 },
+    { name: 'cpuPerSend', title: 'CPU per send', unit: 'µs', better: 'lower' },
+    { name: 'redisPerSend', title: 'Redis per send', unit: 'µs' },
+    { name: 'redisCeiling', title: 'Redis alone, appends', unit: '/s', digits: 0 },
+    { name: 'fullP50', title: 'ack p50 at full load', unit: 'ms', digits: 2 },
+    { name: 'halfRate', title: 'half load', unit: '/s', digits: 0 },
+    { name: 'halfP50', title: 'ack p50 at half', unit: 'ms', better: 'lower', digits: 2 },
+    { name: 'halfP99', title: 'ack p99 at half', unit: 'ms', better: 'lower', digits: 2 },
+    { name: 'pingP50', title: 'Redis round trip p50', unit: 'ms', digits: 2 },
+    { name: 'aboveRedis', title: 'ack p50 above it', unit: 'ms', digits: 2 },
+    { name: 'lost', title: 'lost', unit: '', digits: 0 },
+    { name: 'errors', title: 'errors', unit: '', digits: 0 },
+    { name: 'died', title: 'died', unit: '', digits: 0 },
+    { name: 'loadCores', title: 'load', unit: 'cores', digits: 2 },
+    { name: 'otherCores', title: 'others', unit: 'cores', digits: 2 },
+  ],
+  variants: (settings) => [
+    { name: VARIANT, turn: (scope, contender) => turn(scope, contender, settings) },
+  ],
+  claims: (results) => [
+    {
+      text: 'acknowledged durable sends per second, Roomwire ÷ stock',
+      measured: results.ratio(VARIANT, 'stock', 'rate')?.ratio,
+      atLeast: 0.6,
+    },
+    {
+      text: 'ack p50 at half load above a bare Redis round trip, ms',
+      measured: results.summary(VARIANT, 'roomwire', 'aboveRedis')?.median,
+      atMost: 2,
+    },
+    {
+      text: 'acknowledged and lost, in any turn',
+      measured: results.summary(VARIANT, 'roomwire', 'lost')?.max,
+      atMost: 0,
+    },
+  ],
+}
+
+async function turn(
+  scope: Scope,
+  contender: Parameters<typeof openStage>[1],
+  settings: Settings,
+): Promise<Sample> {
+  const stage = await openStage(scope, contender, { instances: 1, aof: settings.aof })
+  const { members, senders, redis } = stage
+  const { wire } = contender
+  const count = settings.number('senders')
+  const rooms = Array.from({ length: count }, (_, index) => `room-${index}`)
+  const targets = stage.targets
+  const bodyChars = BODY_BYTES - 2
+  const opened = await members.openMembers({
+    ...{
+      wire,
+      targets,
+      rooms,
+      count,
+      roomsEach: 1,
+      concurrency: 20,
+      sampleEvery: 1,
+      bodyChars,
+    },
+  })
+  if (opened.opened < count) throw new Error(`not joined: ${JSON.stringify(opened.failed)}`)
+  await senders.openSenders({
+    ...{ wire, bodyChars },
+    groups: rooms.flatMap((room) => targets.map((target) => ({ target, rooms: [room], count: 1 }))),
+  })
+
+  const warmMs = settings.number('warm') * 1000
+  const windowMs = settings.seconds * 1000
+  async function window<T>(running: Promise<T>) {
+    await sleep(warmMs)
+    await senders.sendWindow()
+    const before = stage.usage()
+    await sleep(windowMs)
+    const used = usedBetween(before, stage.usage())
+    return { used, sent: await senders.sendWindow(), done: await running }
+  }
+
+  const full = await window(senders.sendPressed(settings.number('inflight'), warmMs + windowMs))
+  const rate = full.sent.accepted / full.used.seconds
+  const halfRate = rate / 2
+  // The ping comes from the process that is less busy.
+  const pings = members.pingRedis({ host: redis.host, port: redis.port }, warmMs + windowMs)
+  const pace = { rate: halfRate / count, burstMs: 0 }
+  const half = await window(
+    senders.sendPaced(
+      rooms.map(() => pace),
+      warmMs + windowMs,
+    ),
+  )
+  const audit = await members.audit(
+    added(full.done.accepted, half.done.accepted),
+    added(full.done.uncertain, half.done.uncertain),
+  )
+  const deaths = stage.deaths()
+  const redisCeiling =
+    contender === roomwire
+      ? await senders.appendCeiling({ host: redis.host, port: redis.port }, BODY_BYTES, CEILING_MS)
+      : undefined
+
+  const halfP50 = quantileMs(half.sent.ack, 0.5)
+  const pingP50 = quantileMs(await pings, 0.5)
+  const refused = added(full.sent.refused, half.sent.refused)
+  return {
+    figures: {
+      ...(deaths.length === 0 && {
+        rate,
+        cpuPerSend: full.used.gatewayMicros / full.sent.accepted,
+        redisPerSend: full.used.redisMicros / full.sent.accepted,
+        fullP50: quantileMs(full.sent.ack, 0.5),
+        halfRate,
+        halfP50,
+        halfP99: quantileMs(half.sent.ack, 0.99),
+        pingP50,
+        aboveRedis: halfP50 === undefined || pingP50 === undefined ? undefined : halfP50 - pingP50,
+      }),
+      redisCeiling,
+      lost: audit.lost,
+      errors: totalOf(refused),
+      died: deaths.length,
+      loadCores: full.used.loadCores,
+      otherCores: Math.max(full.used.otherCores, half.used.otherCores),
+    },
+    notes: [
+      ...deaths.map((words) => `a process died: ${words.slice(0, 300)}`),
+      ...Object.entries(refused).map(([code, each]) => `refused: ${code} ${each}`),
+    ],
+    detail: { audit },
+  }
+}
