@@ -43,7 +43,10 @@ export interface RedisLink {
   unsubscribe(channel: string): Promise<void>
   /** One more connection to the same server, for commands that block; closed with the link. */
   dedicated(): Connection
-  /** Calls back each time the link becomes `ok` after subscriptions were interrupted. */
+  /**
+   * Calls back each time the link becomes `ok` after subscriptions were interrupted, and when Redis
+   * turns out to have lost data.
+   */
   onRestored(listener: () => void): void
   /** Calls back at every change of state, after the observer. */
   onChange(listener: (state: LinkState) => void): void
@@ -116,12 +119,12 @@ export function createRedisLink(deps: LinkDeps): RedisLink {
     }
   }
 
-  function succeed(): void {
+  function succeed(dataKept: boolean): void {
     commandsFail = undefined
     answeredAt = performance.now()
     if (state.name !== 'ok') enter({ name: 'ok', since: Date.now() })
     announceReady()
-    if (!interrupted) return
+    if (!interrupted && dataKept) return
     interrupted = false
     for (const listener of restoredListeners) listener()
   }
@@ -153,7 +156,7 @@ export function createRedisLink(deps: LinkDeps): RedisLink {
   }
 
   /** Writes, publishes, and waits for the nonce to come back through the subscription. */
-  async function roundTrip(): Promise<void> {
+  async function roundTrip(): Promise<boolean> {
     const nonce = randomUUID()
     const arrival = new Promise<void>((resolve, reject) => {
       if (subscriptions === undefined) return resolve()
@@ -164,7 +167,9 @@ export function createRedisLink(deps: LinkDeps): RedisLink {
       }, PROBE_DEADLINE_MS).unref()
     })
     const command: Command = (args) => commands.command(args, PROBE_DEADLINE_MS)
-    await Promise.all([arrival, deps.probe.run(command, nonce, state.name !== 'ok')])
+    const thorough = state.name !== 'ok'
+    const [, dataKept] = await Promise.all([arrival, deps.probe.run(command, nonce, thorough)])
+    return dataKept
   }
 
   async function probe(): Promise<void> {
@@ -172,9 +177,9 @@ export function createRedisLink(deps: LinkDeps): RedisLink {
     probing = true
     const started = performance.now()
     try {
-      await roundTrip()
+      const dataKept = await roundTrip()
       observer.probed(performance.now() - started)
-      succeed()
+      succeed(dataKept)
     } catch (error) {
       if (closed) return
       const failure = error instanceof RedisFailure ? error : new RedisFailure('other')
