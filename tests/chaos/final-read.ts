@@ -1,6 +1,7 @@
 import { createClient } from 'redis'
 import type { RoomMessage } from '../../server/protocol.ts'
 import { connectClient } from '../support/client.ts'
+import { eventually } from '../support/eventually.ts'
 import { createScope } from '../support/scope.ts'
 import type { Entry, Fact } from './history.ts'
 import { entryOf } from './recording-client.ts'
@@ -22,14 +23,17 @@ export async function readFinals(system: Store, rooms: readonly string[]): Promi
   redis.on('error', () => {})
   await redis.connect()
   scope.defer(() => redis.destroy())
+  // What is refused for the moment is asked again.
+  const ask: typeof reader.ask = (event, payload) =>
+    eventually(() => reader.ask(event, payload), { what: event, timeoutMs: 20_000 })
 
   const facts: Fact[] = []
   for (const room of rooms) {
-    const { position, messages } = await reader.ask('room:join', { room, limit: PAGE })
+    const { position, messages } = await ask('room:join', { room, limit: PAGE })
     let all: RoomMessage[] = messages
     while (all[0] !== undefined && all[0].offset > 1) {
       const before = all[0].offset
-      const page = await reader.ask('room:history', { room, before, limit: PAGE })
+      const page = await ask('room:history', { room, before, limit: PAGE })
       if (page.messages.length === 0) break
       all = [...page.messages, ...all]
     }

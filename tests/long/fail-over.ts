@@ -48,6 +48,7 @@ export async function runFailOver(scope: Scope, options: FailOverOptions) {
   await until(() => crowd.pending === 0 && crowd.whole(tails), PATIENCE_MS)
   const report = await recording.verdict({ store, rooms, clients: crowd.clients }, true)
   const next = events.find(({ type, t }) => type === 'acked' && t > killedAt + promotedMs)
+  const errors = events.filter(({ type }) => type === 'failed' || type === 'refused')
   return {
     ackReplicas,
     sent: report.sent,
@@ -60,6 +61,7 @@ export async function runFailOver(scope: Scope, options: FailOverOptions) {
     resetsAnnounced: report.resetsAnnounced,
     promotedMs,
     storesAgainMs: (next?.t ?? 0) - killedAt,
+    lastErrorMs: largest(errors.map(({ t }) => t - killedAt)),
     clientDrops: events.filter(({ type }) => type === 'disconnected').length,
     processDeaths: system.deaths,
     problems: system.problems,

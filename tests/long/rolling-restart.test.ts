@@ -8,6 +8,7 @@ const CLIENTS = setting('ROLLING_CLIENTS', 3000)
 
 test('D10: three instances restart one after the other under load; nothing is lost, nobody storms', async () => {
   const figures = await runRollingRestart(testScope(), {
+    instances: 3,
     clients: CLIENTS,
     roomSize: 30,
     rate: 100,

@@ -8,6 +8,7 @@ import { largest } from './settings.ts'
 import { startSteadyCrowd } from './steady-crowd.ts'
 
 export interface RollingRestartOptions {
+  instances: number
   clients: number
   /** Members of each room, about. */
   roomSize: number
@@ -17,7 +18,6 @@ export interface RollingRestartOptions {
   periodSeconds: number
 }
 
-const INSTANCES = 3
 const PATIENCE_MS = 60_000
 /** The notice, the period, the last requests, and some. */
 const GRACE_MS = 20_000
@@ -35,10 +35,10 @@ export const RETRYABLE = [
 
 /** D10: every instance is told to stop and started again, one after the other, under load. */
 export async function runRollingRestart(scope: Scope, options: RollingRestartOptions) {
-  const { clients, rate, periodSeconds } = options
+  const { instances, clients, rate, periodSeconds } = options
   const system = await startSystem(scope, {
     contender: 'roomwire',
-    instances: INSTANCES,
+    instances,
     direct: true,
     env: {
       DRAIN_PERIOD: `${periodSeconds}s`,
@@ -56,7 +56,7 @@ export async function runRollingRestart(scope: Scope, options: RollingRestartOpt
   })
   scope.defer(crowd.close)
   crowd.load(rate)
-  await sleep(2000)
+  await sleep(1000)
 
   const restarts: ReturnType<typeof readRestart>[] = []
   for (const [index, instance] of system.instances.entries()) {
@@ -70,7 +70,7 @@ export async function runRollingRestart(scope: Scope, options: RollingRestartOpt
     await until(() => crowd.whole(new Map()), PATIENCE_MS)
     restarts.push(readRestart(events.slice(begin), { served, tookMs, told, periodSeconds }))
   }
-  await sleep(2000)
+  await sleep(1000)
   crowd.quieten()
   await until(() => crowd.pending === 0 && crowd.whole(tails), PATIENCE_MS)
   const report = await recording.verdict({ store: system, rooms, clients: crowd.clients }, false)
