@@ -9,9 +9,9 @@ export function renderReport(scenario: Scenario, report: Report): string {
   const lines = [
     `${scenario.name}: ${scenario.summary}`,
     `${report.date}, ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGb} GB, Linux ${machine.kernel}, node ${machine.node}, redis ${machine.redis}, nginx ${machine.nginx}, commit ${machine.commit}`,
-    `${Object.entries(report.options)
-      .map(([name, value]) => `${name} ${value}`)
-      .join(', ')}`,
+    Object.entries(report.options)
+      .flatMap(([name, value]) => (value === '' ? [] : [`${name} ${value}`]))
+      .join(', '),
     ...Object.entries(report.contenders).map(([name, title]) => `${name}: ${title}`),
     'Medians of the turns (least to most); × is the ratio to Roomwire, more is better for Roomwire.',
   ]
