@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { createMemoryStore } from '../../server/broker/memory.ts'
-import { type Accepted, connectClient } from '../support/client.ts'
+import { connectClient } from '../support/client.ts'
 import { startGateway } from '../support/gateway-process.ts'
 import { startInProcess } from '../support/in-process.ts'
 import { startRedis } from '../support/redis-server.ts'
 import type { Scope } from '../support/scope.ts'
+import { sendStored } from '../support/send-stored.ts'
 import { testScope } from '../support/test-scope.ts'
 
 const SENDS = 1000
@@ -41,19 +42,24 @@ describe.each(Object.entries(deployments))('%s', (_name, start) => {
     // Two connections to each instance, all of one sender.
     const senders = (await Promise.all([connect('sender'), connect('sender')])).flat()
 
-    const sends = Array.from({ length: SENDS }, (_, index) => {
+    let unknown = 0
+    const sends = Array.from({ length: SENDS }, async (_, index) => {
       const sender = senders[index % senders.length] ?? expect.fail()
-      return sender.ask('room:send', { room, id: 'the-one', body: index }, 30_000)
+      const message = { room, id: 'the-one', body: index }
+      const reply = await sender.request('room:send', message, 30_000)
+      if (reply.ok) return reply
+      // A busy machine: it may have been the one that was stored.
+      unknown += 1
+      return sendStored(sender, message)
     })
     const replies = await Promise.all(sends)
 
-    const [first = expect.fail(), ...others] = replies.filter(({ duplicate }) => !duplicate)
-    expect(others).toEqual([])
-    expect(first.position).toMatchObject({ offset: 1 })
+    const firsts = replies.filter(({ duplicate }) => !duplicate)
+    if (unknown === 0) expect(firsts).toHaveLength(1)
+    expect(firsts.length).toBeLessThanOrEqual(1)
+    expect(replies[0]?.position).toMatchObject({ offset: 1 })
     const distinct = new Set(
-      replies.map(({ id, position, at }: Accepted<'room:send'>) =>
-        JSON.stringify({ id, position, at }),
-      ),
+      replies.map(({ id, position, at }) => JSON.stringify({ id, position, at })),
     )
     expect(distinct.size).toBe(1)
 
@@ -63,7 +69,7 @@ describe.each(Object.entries(deployments))('%s', (_name, start) => {
       expect(await observer.next('room:message')).toMatchObject({
         offset: 1,
         id: 'the-one',
-        body: replies.indexOf(first),
+        body: firsts[0] === undefined ? expect.any(Number) : replies.indexOf(firsts[0]),
       })
       expect(await observer.next('room:message')).toMatchObject({ offset: 2, id: 'the-next' })
     }
