@@ -14,6 +14,7 @@ import { createCacheProbe, createRoomsProbe } from './broker/redis/probes.ts'
 import { createRedisBroker } from './broker/redis/redis-broker.ts'
 import type { Config, RedisTarget } from './config.ts'
 import { handOver } from './edge/drain.ts'
+import { limitConnects } from './edge/engine.ts'
 import { createHandlers } from './edge/handlers.ts'
 import { createHttp } from './edge/http.ts'
 import { createOutlet } from './edge/outlet.ts'
@@ -188,6 +189,7 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
       durability: broker.durability,
     }),
   })
+  io.engine.on('connection', limitConnects)
   io.engine.on('connection_error', (error: { code: number; message: string }) => {
     events.handshakeRefused(error.message)
   })

@@ -36,6 +36,30 @@ export function waitingBytes(conn: EngineConnection): number {
   return bytes
 }
 
+/** Namespaces that a connection may ask for per second; a client asks once for each that it uses. */
+const MAX_CONNECTS_PER_SECOND = 50
+
+/**
+ * Ends a connection that keeps asking for namespaces. Socket.IO refuses to admit a connection twice,
+ * but only from the next turn on: one request full of CONNECT packets made 300,000 sockets and kept
+ * the process from everybody else for 25 s.
+ */
+export function limitConnects(conn: EngineConnection): void {
+  let connects = 0
+  let since = performance.now()
+  conn.on('packet', ({ type, data }: { type: string; data?: unknown }) => {
+    if (type !== 'message' || typeof data !== 'string' || !data.startsWith('0')) return
+    if (performance.now() - since > 1000) {
+      connects = 0
+      since = performance.now()
+    }
+    connects += 1
+    if (connects !== MAX_CONNECTS_PER_SECOND + 1) return
+    conn.removeAllListeners('data') // what else the same payload holds still arrives
+    conn.close(true)
+  })
+}
+
 /** How long a peer that takes nothing may keep its connection half closed. */
 const LINGER_MS = 5000
 
