@@ -8,7 +8,12 @@ import { parseRequest } from './requests.ts'
 export interface DispatchDeps {
   handlers: Handlers
   events: Events
+  /** Ends a connection for which too much waits (D8). */
+  checkBacklog(connection: Connection): void
 }
+
+/** Answers between two looks at what waits for a connection: a look goes through all of it. */
+const ANSWERS_PER_CHECK = 64
 
 type Reply = (reply: object) => void
 
@@ -16,6 +21,7 @@ type Reply = (reply: object) => void
 export function answerRequests(connection: Connection, deps: DispatchDeps): void {
   const { handlers, events } = deps
   const { socket, ids } = connection
+  let answers = 0
 
   function on<Name extends RequestName>(
     name: Name,
@@ -55,6 +61,9 @@ export function answerRequests(connection: Connection, deps: DispatchDeps): void
         })
         .finally(() => {
           connection.pending -= 1
+          answers += 1
+          // Not at once: what a peer that reads takes has been written by then.
+          if (answers % ANSWERS_PER_CHECK === 0) setImmediate(() => deps.checkBacklog(connection))
         })
     })
   }

@@ -85,7 +85,13 @@ export function createSockets(deps: SocketsDeps): Sockets {
     }
     connections.set(socket.id, connection)
     watch(connection)
-    answerRequests(connection, { handlers: deps.handlers, events })
+    answerRequests(connection, {
+      handlers: deps.handlers,
+      events,
+      checkBacklog: ({ member }) => {
+        if (waitingBytes(member.socket.conn) > deps.maxBacklogBytes) self.cutOff(member)
+      },
+    })
     const status = deps.status()
     if (status !== undefined) socket.emit('gateway:status', status)
   })
