@@ -104,9 +104,9 @@ it('a handshake may name a session, a name and a token, within limits', () => {
   const valid = (auth: unknown) => handshakeAuth.safeParse(auth).success
   expect(valid({})).toBe(true)
   expect(valid({ session: 'x'.repeat(MAX_ID_LENGTH), name: 'Ann', token: 't', more: 1 })).toBe(true)
-  for (const session of ['', 'x'.repeat(MAX_ID_LENGTH + 1), 5, null]) {
+  for (const session of ['', 'x'.repeat(MAX_ID_LENGTH + 1), '\ud800', 5, null]) {
     expect(valid({ session })).toBe(false)
   }
-  for (const name of ['', 'x'.repeat(65), 5]) expect(valid({ name })).toBe(false)
+  for (const name of ['', 'x'.repeat(65), '\udfff', 5]) expect(valid({ name })).toBe(false)
   expect(valid({ token: 'x'.repeat(16_385) })).toBe(false)
 })
