@@ -61,7 +61,7 @@ const CONNECT_DEADLINE_MS = 4000
 const PLAIN_DEADLINE_MS = 1000
 /** First and longest pause between attempts; "whole within 2 s of Redis being back" needs a short one. */
 const RETRY_FIRST_MS = 30
-const RETRY_MAX_MS = 1000
+const RETRY_MAX_MS = 500
 /** A refused password is not mended by asking often; every attempt is an error in Redis' log. */
 const RETRY_AUTH_MS = 4000
 const AUTH_KINDS: ReadonlySet<FailureKind> = new Set([
