@@ -124,7 +124,7 @@ export interface LoadApi {
   sendPaced(paces: readonly Pace[], ms: number): Promise<Sent>
   /** Each sender keeps so many sends unanswered. */
   sendPressed(inFlight: number, ms: number): Promise<Sent>
-  /** So many messages to each room, as fast as acknowledgements come; a room has one sender. */
+  /** So many messages to each room, in order, each repeated until it is accepted; a room has one sender. */
   sendEach(rooms: readonly string[], times: number): Promise<Sent>
   sendWindow(): Promise<SendWindow>
   /** Round trips of a bare `PING` to Redis on a connection of its own, one every 10 ms. */

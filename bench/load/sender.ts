@@ -6,7 +6,8 @@ import type { Target } from './wire.ts'
 
 /** One connection that sends. Answers carry the number that `send` was given. */
 export interface Sender {
-  send(number: number, room: string, body: string): void
+  /** @param id of the message: the same one is stored once */
+  send(number: number, room: string, id: string, body: string): void
   destroy(): void
 }
 
@@ -43,13 +44,9 @@ function openSocketIo(target: Target, name: string, listener: SenderListener): S
     },
   )
   return {
-    send(number, room, body) {
+    send(number, room, id, body) {
       const place = JSON.stringify(room)
-      client.request(
-        number,
-        'room:send',
-        `{"room":${place},"id":"${name}-${number}","body":"${body}"}`,
-      )
+      client.request(number, 'room:send', `{"room":${place},"id":"${id}","body":"${body}"}`)
     },
     destroy: client.destroy,
   }
@@ -86,7 +83,7 @@ function openHttp(target: Target, listener: SenderListener): Sender {
     }
   })
   return {
-    send(number, room, body) {
+    send(number, room, _id, body) {
       asked.push(number)
       socket.write(
         `POST /pub/${room} HTTP/1.1\r\nHost: ${target.host}\r\nContent-Length: ${body.length}\r\n\r\n${body}`,

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createHistogram } from '../histogram.ts'
 import type { LoadApi, SenderGroup, Sent } from './api.ts'
 import { micros } from './clock.ts'
+import { inParallel } from './in-parallel.ts'
 import { markedBody } from './marker.ts'
 import { due, dueAt, phaseMs } from './pace.ts'
 import { openSender, type Sender } from './sender.ts'
@@ -15,18 +16,25 @@ interface Sending {
   sent: number
   /** Numbers by room. */
   numbers: Map<string, number>
-  pending: Map<number, { room: string; at: number }>
+  pending: Map<number, Pending>
   closed: boolean
   /** Told of every answer, while somebody wants to know. */
   answered: (() => void) | undefined
 }
 
+interface Pending {
+  room: string
+  at: number
+  settled: ((code: string | undefined) => void) | undefined
+}
+
 /** How long answers may stay out after the last send. */
 const ANSWER_TIMEOUT_MS = 10_000
-/** Unanswered sends of one connection while filling rooms. */
-const FILL_IN_FLIGHT = 50
+/** Rooms that one connection fills at once, and what it waits before it repeats what was refused. */
+const FILL_IN_PARALLEL = 50
+const REPEAT_MS = 200
 
-/** Those who send. Nothing is sent twice: what is refused is counted. */
+/** Those who send. Under load nothing is sent twice: what is refused is counted. */
 export function createSenders(): Pick<
   LoadApi,
   'openSenders' | 'sendPaced' | 'sendPressed' | 'sendEach' | 'sendWindow'
@@ -53,6 +61,7 @@ export function createSenders(): Pick<
       countIn(window.refused, code)
       if (code === 'OUTCOME_UNKNOWN' || code === 'closed') countIn(report.uncertain, pending.room)
     }
+    pending.settled?.(code)
     from.answered?.()
   }
 
@@ -86,29 +95,44 @@ export function createSenders(): Pick<
     })
   }
 
-  function send(from: Sending, room: string): void {
+  function nextNumber(from: Sending, room: string): number {
+    const number = (from.numbers.get(room) ?? 0) + 1
+    from.numbers.set(room, number)
+    return number
+  }
+
+  /** @param number of the message in its room; the same one again is a repeat of the same message */
+  function send(from: Sending, room: string, number: number, settled?: Pending['settled']): void {
     report.sent += 1
     window.sent += 1
     if (from.closed) {
       countIn(window.refused, 'closed')
+      settled?.('closed')
       return
     }
-    const number = (from.numbers.get(room) ?? 0) + 1
-    from.numbers.set(room, number)
     from.sent += 1
     const at = micros()
-    from.pending.set(from.sent, { room, at })
-    from.sender.send(
-      from.sent,
-      room,
-      markedBody({ sentAt: at, sender: from.index, number }, bodyChars),
-    )
+    from.pending.set(from.sent, { room, at, settled })
+    const body = markedBody({ sentAt: at, sender: from.index, number }, bodyChars)
+    from.sender.send(from.sent, room, `${process.pid}-${from.index}-${number}`, body)
+  }
+
+  /** Sends one message until it is accepted. */
+  async function insist(from: Sending, room: string): Promise<void> {
+    const number = nextNumber(from, room)
+    for (;;) {
+      const code = await new Promise<string | undefined>((settled) => {
+        send(from, room, number, settled)
+      })
+      if (code === undefined || from.closed) return
+      await sleep(REPEAT_MS)
+    }
   }
 
   function sendNext(from: Sending): void {
     const room = from.rooms[from.nextRoom % from.rooms.length] ?? ''
     from.nextRoom += 1
-    send(from, room)
+    send(from, room, nextNumber(from, room))
   }
 
   /** Waits for answers, then closes the books: what is still out is uncertain. */
@@ -164,21 +188,12 @@ export function createSenders(): Pick<
     async sendEach(rooms, times) {
       const all = groups.flat()
       await Promise.all(
-        all.map(async (from, index) => {
+        all.map((from, index) => {
           const own = rooms.filter((_, place) => place % all.length === index)
-          const order = Array.from({ length: times }, () => own).flat()
-          await new Promise<void>((resolve) => {
-            let next = 0
-            from.answered = () => {
-              while (next < order.length && from.pending.size < FILL_IN_FLIGHT && !from.closed) {
-                next += 1
-                send(from, order[next - 1] ?? '')
-              }
-              if (next === order.length || from.closed) resolve()
-            }
-            from.answered()
+          // One after the other in a room, so that its order is known.
+          return inParallel(own.length, FILL_IN_PARALLEL, async (place) => {
+            for (let count = 0; count < times; count += 1) await insist(from, own[place] ?? '')
           })
-          from.answered = undefined
         }),
       )
       return finish()
