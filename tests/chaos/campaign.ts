@@ -40,7 +40,9 @@ export async function runCampaign(options: CampaignOptions): Promise<Summary> {
     for (const plan of planRounds({ seed, rounds, lengthMs, instances: INSTANCES, kinds })) {
       const result = await runRound(system, plan, options)
       say(roundLine(result))
-      const violations = [...(result.report?.violations ?? []), ...(result.report?.notices ?? [])]
+      for (const line of result.late) say(`  ${line}`)
+      const { report, drops } = result
+      const violations = [...(report?.violations ?? []), ...(report?.notices ?? []), ...drops]
       if (options.keep || violations.length > 0 || result.failure !== undefined) {
         say(`the history is in ${await keepHistory(seed, plan.round, result.events)}`)
       }

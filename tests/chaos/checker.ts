@@ -102,7 +102,7 @@ export function checkHistory(events: readonly HistoryEvent[], context: CheckCont
   }
 
   function add(violation: Violation): void {
-    if (violation.kind === 'resetUnneeded') {
+    if (violation.kind === 'resetUnneeded' || violation.kind === 'dropped') {
       report.notices.push(violation)
       return
     }

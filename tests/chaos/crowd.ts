@@ -43,6 +43,8 @@ export interface Crowd {
   stall(random: Random): { count: number; release(): void }
   /** Every client is a member of its rooms and has seen all up to these positions. */
   whole(tails: ReadonlyMap<string, Position>): boolean
+  /** What is missing to that, in a line. */
+  lacks(tails: ReadonlyMap<string, Position>): string
   /** Nobody is out of a room for a while, and nothing waits for an acknowledgement. */
   readonly calm: boolean
   finish(): void
@@ -150,7 +152,14 @@ export function createCrowd(options: CrowdOptions): Crowd {
         },
       }
     },
-    whole: (tails) => clients.every((client) => client.whole(tails)),
+    whole: (tails) => clients.every((client) => client.lacks(tails) === undefined),
+    lacks(tails) {
+      const behind = clients.flatMap((client) => {
+        const what = client.lacks(tails)
+        return what === undefined ? [] : [`${client.id} lacks ${what}`]
+      })
+      return `${behind.length} clients: ${behind.slice(0, 4).join('; ')}`
+    },
     get calm() {
       return clients.every((client) => client.pending === 0 && client.out === 0)
     },

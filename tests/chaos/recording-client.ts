@@ -38,10 +38,10 @@ export interface RecordingClient {
   /** Rooms that it left for a while. */
   readonly out: number
   /**
-   * True when it is a member of all its rooms (those it left for a while aside) and has seen everything
-   * up to these offsets; in a room whose epoch has changed since there is nothing to wait for.
+   * What it lacks: undefined when it is a member of all its rooms (those it left for a while aside) and
+   * has seen everything up to these positions. Where the epoch has changed there is nothing to wait for.
    */
-  whole(tails: ReadonlyMap<string, Position>): boolean
+  lacks(tails: ReadonlyMap<string, Position>): string | undefined
   /** Sends a new message, once connected; false where too many wait already. */
   send(room: string, size?: number): boolean
   /** Leaves a room and joins it again after a while, from the position it had. */
@@ -268,16 +268,18 @@ export function createRecordingClient(options: RecordingClientOptions): Recordin
       return [...slots.values()].filter(({ state }) => state === 'out' || state === 'leaving')
         .length
     },
-    whole(tails) {
-      if (!socket.connected) return false
+    lacks(tails) {
+      if (!socket.connected) return 'a connection'
       for (const [room, { state, position }] of slots) {
         if (state === 'out' || state === 'leaving') continue
-        if (state !== 'joined') return false
+        if (state !== 'joined') return `${room} (${state}), served by ${instance}`
         const tail = tails.get(room)
         if (tail === undefined || position === undefined) continue
-        if (position.epoch === tail.epoch && position.offset < tail.offset) return false
+        if (position.epoch === tail.epoch && position.offset < tail.offset) {
+          return `${room} from ${position.offset} to ${tail.offset}, served by ${instance}`
+        }
       }
-      return true
+      return undefined
     },
     send(room, size = 40) {
       if (over || pending.size >= MAX_PENDING) return false

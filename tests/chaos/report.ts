@@ -69,7 +69,9 @@ export function summarise(
     results.reduce((total, { report }) => total + Number(report?.[key] ?? 0), 0)
   const rivalSum = (key: keyof RivalReport): number =>
     results.reduce((total, { rival }) => total + (rival?.[key] ?? 0), 0)
-  const recoveries = results.flatMap((result) => result.recoveries).sort((a, b) => a - b)
+  const recoveries = results
+    .flatMap((result) => result.recoveries.map(({ ms }) => ms))
+    .sort((a, b) => a - b)
   const resumes: Record<string, number> = {}
   let gapsFilled = 0
   for (const [counter, value] of system.tally.sums()) {
@@ -106,7 +108,7 @@ export function summarise(
     duplicates: sum('duplicates'),
     unknownOutcomes: sum('unknownOutcomes'),
     processDeaths: system.deaths,
-    clientDrops: results.reduce((total, { drops }) => total + countOf(drops), 0),
+    clientDrops: results.reduce((total, { drops }) => total + drops.length, 0),
     recoverMsP50: percentile(recoveries, 0.5),
     recoverMsP99: percentile(recoveries, 0.99),
     recoveries: recoveries.length,
@@ -134,14 +136,8 @@ export function summarise(
 }
 
 /** One line for a round, while a run goes on. */
-export function roundLine({
-  plan,
-  report,
-  rival,
-  failure,
-  recoveries,
-  faults,
-}: RoundResult): string {
+export function roundLine(result: RoundResult): string {
+  const { plan, report, rival, failure, recoveries, faults, drops } = result
   const counts = report ?? rival
   const bad = VIOLATIONS.map((key) => [key, (report as Record<string, unknown> | undefined)?.[key]])
     .filter(([, value]) => Number(value ?? 0) > 0)
@@ -152,10 +148,12 @@ export function roundLine({
   }
   const unneeded = report?.notices.length ?? 0
   if (unneeded > 0) bad.push(`resets without need ${unneeded}`)
+  if (drops.length > 0) bad.push(`connections dropped ${drops.length}`)
   const verdict = failure ?? (bad.length === 0 ? 'whole' : bad.join(', '))
-  const slowest = Math.round(Math.max(0, ...recoveries))
+  const [slowest] = recoveries.toSorted((a, b) => b.ms - a.ms)
+  const recovery = slowest && `slowest recovery ${Math.round(slowest.ms)} ms after ${slowest.after}`
   const happened = [...faults].map(([kind, times]) => (times > 1 ? `${kind}×${times}` : kind))
-  return `round ${plan.round}: acked ${counts?.acked ?? 0}, delivered ${counts?.delivered ?? 0}, slowest recovery ${slowest} ms, ${happened.join(' ')}: ${verdict}`
+  return `round ${plan.round}: acked ${counts?.acked ?? 0}, delivered ${counts?.delivered ?? 0}, ${recovery ?? 'no recovery measured'}, ${happened.join(' ')}: ${verdict}`
 }
 
 function merge(maps: readonly ReadonlyMap<string, number>[]): Map<string, number> {
@@ -164,10 +162,6 @@ function merge(maps: readonly ReadonlyMap<string, number>[]): Map<string, number
     for (const [key, value] of map) all.set(key, (all.get(key) ?? 0) + value)
   }
   return new Map([...all].sort(([a], [b]) => a.localeCompare(b)))
-}
-
-function countOf(counts: ReadonlyMap<string, number>): number {
-  return [...counts.values()].reduce((sum, value) => sum + value, 0)
 }
 
 /** Of ascending values; 0 where there are none. */

@@ -8,11 +8,14 @@ import { readFinals, type Store } from './final-read.ts'
 import { createHistory, type Fact, type History, type HistoryEvent } from './history.ts'
 import { createRandom } from './random.ts'
 import { checkRival, type RivalReport } from './rival-checker.ts'
-import { isLossy, type PlannedFault, type RoundPlan, targetOf } from './schedule.ts'
+import { type FaultKind, isLossy, type PlannedFault, type RoundPlan, targetOf } from './schedule.ts'
 import type { System } from './system.ts'
+import type { Violation } from './view.ts'
 
 /** After all faults have healed, everything has to be whole again within this time. */
 const QUIET_MS = 30_000
+/** D4 and D7: all is whole within 2 s of Redis being back. */
+const LATE_MS = 2000
 /** Of the gateway's defaults. Of its 1,000 messages a resume may have fewer: bursts are of 4 kB. */
 const LIMITS = { dedupWindowMs: 600_000, resumable: 250 }
 
@@ -32,11 +35,13 @@ export interface RoundResult {
   /** Why the round could not be judged: it ends a run like a violation does. */
   failure: string | undefined
   /** From the end of a fault to every client whole, where no other fault came between, in ms. */
-  recoveries: number[]
+  recoveries: { after: FaultKind; ms: number }[]
+  /** What was missing `LATE_MS` after a fault had healed. */
+  late: string[]
   /** Faults that really happened, by kind. */
   faults: Map<string, number>
-  /** Connections that ended for no reason given by a fault, by reason. */
-  drops: Map<string, number>
+  /** Connections that no fault ended. */
+  drops: Violation[]
   /** Length of the load, in ms. */
   tookMs: number
 }
@@ -76,8 +81,9 @@ export async function runRound(
     rival: undefined,
     failure: undefined,
     recoveries: [],
+    late: [],
     faults: new Map(),
-    drops: new Map(),
+    drops: [],
     tookMs: 0,
   }
   try {
@@ -125,12 +131,16 @@ async function runPlan(
   let under = 0
   let begun = 0
 
-  async function measure(): Promise<void> {
+  async function measure(after: FaultKind): Promise<void> {
     const healed = performance.now()
     const goal = new Map(tails)
     const mine = begun
-    await until(() => begun !== mine || stage.crowd.whole(goal), QUIET_MS)
-    if (begun === mine) result.recoveries.push(performance.now() - healed)
+    const over = (): boolean => begun !== mine || stage.crowd.whole(goal)
+    if (!(await until(over, LATE_MS))) {
+      result.late.push(`${LATE_MS} ms after ${after}: ${stage.crowd.lacks(goal)}`)
+      await until(over, QUIET_MS)
+    }
+    if (begun === mine) result.recoveries.push({ after, ms: performance.now() - healed })
   }
 
   async function trouble(planned: PlannedFault): Promise<void> {
@@ -145,7 +155,7 @@ async function runPlan(
     }
     const { kind } = planned
     if (happened) result.faults.set(kind, (result.faults.get(kind) ?? 0) + 1)
-    if (under === 0) recoveries.push(measure())
+    if (under === 0) recoveries.push(measure(kind))
   }
 
   const running = plan.faults.map(async (planned) => {

@@ -84,8 +84,8 @@ export async function startSystem(scope: Scope, options: SystemOptions): Promise
     WEBSOCKET_REDIS_PASSWORD: redis.password ?? '',
     REDIS_KEY_PREFIX: PREFIX,
     // Short, so that frozen instances and stalled clients are given up within a round.
-    WEBSOCKET_SERVER_PING_INTERVAL: '3',
-    WEBSOCKET_SERVER_PING_TIMEOUT: '4',
+    WEBSOCKET_SERVER_PING_INTERVAL: '5',
+    WEBSOCKET_SERVER_PING_TIMEOUT: '5',
     SHUTDOWN_TIMEOUT: '5s',
     LOG_LEVEL: 'info',
     ...options.env,

@@ -13,6 +13,8 @@ export type ViolationKind =
   | 'resetMissed'
   /** Not wrong, but worth a look: a client was told so although the round took nothing away. */
   | 'resetUnneeded'
+  /** Likewise: a connection ended and no fault explains it. */
+  | 'dropped'
   /** A body that was not sent under this id, or an id that nobody sent. */
   | 'altered'
   /** A send answered with an error that must not be retried. */

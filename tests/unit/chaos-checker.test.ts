@@ -59,7 +59,7 @@ function pickOr<Item>(items: Item[], random: Random): Item | undefined {
 const resumesWithMessages = (events: HistoryEvent[]): number[] =>
   where(events, 'joined', (e) => e.since !== undefined && e.recovered && e.messages.length > 0)
 
-const count: Record<Exclude<ViolationKind, 'resetUnneeded'>, keyof Report> = {
+const count: Record<Exclude<ViolationKind, 'resetUnneeded' | 'dropped'>, keyof Report> = {
   lost: 'lost',
   repeated: 'repeated',
   reordered: 'reordered',
