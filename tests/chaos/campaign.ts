@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createScope } from '../support/scope.ts'
 import { type HistoryEvent, toJsonLines } from './history.ts'
-import { roundLine, type Summary, summarise } from './report.ts'
+import { type RivalSummary, roundLine, type Summary, summarise, summariseRival } from './report.ts'
 import { type RoundOptions, type RoundResult, runRound } from './round.ts'
 import { type FaultKind, planRounds } from './schedule.ts'
-import { type Contender, startSystem } from './system.ts'
+import { type Contender, type Rival, type System, startSystem } from './system.ts'
 import { showWindow } from './window.ts'
 
 const INSTANCES = 3
@@ -16,7 +16,6 @@ const SHOWN = 5
 const SWEEP_EVERY = 5
 
 export interface CampaignOptions extends RoundOptions {
-  contender: Contender
   rounds: number
   seed: number
   kinds: readonly FaultKind[]
@@ -26,9 +25,23 @@ export interface CampaignOptions extends RoundOptions {
   say(line: string): void
 }
 
+/** Runs rounds against Roomwire. */
+export function runCampaign(options: CampaignOptions): Promise<Summary> {
+  return runRounds('roomwire', options, summarise)
+}
+
+/** Runs the same rounds against a stock set-up, for comparison. */
+export function runRivalCampaign(rival: Rival, options: CampaignOptions): Promise<RivalSummary> {
+  return runRounds(rival, options, summariseRival)
+}
+
 /** Runs rounds on one system; stops early only where a round cannot begin. */
-export async function runCampaign(options: CampaignOptions): Promise<Summary> {
-  const { contender, seed, rounds, lengthMs, kinds, say } = options
+async function runRounds<Result>(
+  contender: Contender,
+  options: CampaignOptions,
+  conclude: (seed: number, system: System, results: readonly RoundResult[]) => Result,
+): Promise<Result> {
+  const { seed, rounds, lengthMs, kinds, say } = options
   const scope = createScope()
   const results: RoundResult[] = []
   try {
@@ -53,7 +66,7 @@ export async function runCampaign(options: CampaignOptions): Promise<Summary> {
       if (result.tookMs === 0) break
       if (results.length % SWEEP_EVERY === 0) await sweep(system.redis.cli)
     }
-    return summarise(seed, system, results)
+    return conclude(seed, system, results)
   } finally {
     await scope.close().catch((error: unknown) => say(`while ending: ${error}`))
   }

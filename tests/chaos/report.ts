@@ -1,7 +1,7 @@
 import type { Report } from './checker.ts'
 import type { RivalReport } from './rival-checker.ts'
 import type { RoundResult } from './round.ts'
-import type { System } from './system.ts'
+import type { Contender, System } from './system.ts'
 
 /** Counts that are violations; the others say how much was tried. */
 const VIOLATIONS = [
@@ -16,59 +16,43 @@ const VIOLATIONS = [
   'stuck',
 ] as const
 
-/** What `--json` prints. Times in ms. */
-export interface Summary {
-  contender: string
+/** What is said of any contender. Times in ms. */
+interface Run {
+  contender: Contender
   seed: number
   rounds: number
   /** Rounds of at least 15 s of load and 2,000 acknowledged messages. */
   fullRounds: number
-  sent: number
-  acked: number
-  delivered: number
-  lost: number
-  repeated: number
-  reordered: number
-  torn: number
-  holes: number
-  altered: number
-  rejected: number
-  stuck: number
-  resetsAnnounced: number
-  /** Announced in rounds that took nothing away: allowed, but each should have a reason. */
-  resetsUnneeded: number
-  resetsMissed: number
-  rolledBack: number
-  duplicates: number
-  unknownOutcomes: number
   processDeaths: number
   /** Connections that ended for no reason given by a fault. */
   clientDrops: number
-  recoverMsP50: number
-  recoverMsP99: number
-  recoveries: number
+  /** Faults that really happened, by kind. */
   faults: Record<string, number>
-  /** From the gateways' metrics: that these happened, nothing more. */
-  gapsFilled: number
-  resumes: Record<string, number>
   /** What nobody may ignore: failures to judge, escaped errors, deaths. */
   problems: string[]
-  /** Only of stock set-ups. */
-  missedAway?: number
-  disagreements?: number
-  positions?: number
   failed: boolean
 }
 
-export function summarise(
-  seed: number,
-  system: Pick<System, 'contender' | 'deaths' | 'problems' | 'tally'>,
-  results: readonly RoundResult[],
-): Summary {
-  const sum = (key: keyof Report & keyof Summary): number =>
-    results.reduce((total, { report }) => total + Number(report?.[key] ?? 0), 0)
-  const rivalSum = (key: keyof RivalReport): number =>
-    results.reduce((total, { rival }) => total + (rival?.[key] ?? 0), 0)
+type Counts = Omit<Report, 'violations' | 'notices'>
+
+/** What `--json` prints of Roomwire. */
+export interface Summary extends Run, Counts {
+  /** Resets in rounds that took nothing away: allowed, but each should have a reason. */
+  resetsUnneeded: number
+  /** From the end of a fault to every client whole; `recoveries` is how many were measured. */
+  recoverMsP50: number
+  recoverMsP99: number
+  recoveries: number
+  /** From the gateways' metrics: that these happened, nothing more. */
+  gapsFilled: number
+  resumes: Record<string, number>
+}
+
+/** What `--json` prints of a stock set-up. */
+export type RivalSummary = Run & RivalReport
+
+export function summarise(seed: number, system: System, results: readonly RoundResult[]): Summary {
+  const counts = sumOf(results.flatMap(({ report }) => report ?? []))
   const recoveries = results
     .flatMap((result) => result.recoveries.map(({ ms }) => ms))
     .sort((a, b) => a - b)
@@ -79,60 +63,60 @@ export function summarise(
     if (outcome !== undefined) resumes[outcome] = value
     if (counter.startsWith('roomwire_gaps_filled_total')) gapsFilled += value
   }
+  const run = runOf(seed, system, results)
+  return {
+    ...run,
+    ...counts,
+    resetsUnneeded: results.reduce((total, { report }) => total + (report?.notices.length ?? 0), 0),
+    recoverMsP50: percentile(recoveries, 0.5),
+    recoverMsP99: percentile(recoveries, 0.99),
+    recoveries: recoveries.length,
+    gapsFilled,
+    resumes,
+    failed: run.failed || VIOLATIONS.some((key) => counts[key] > 0),
+  }
+}
+
+export function summariseRival(
+  seed: number,
+  system: System,
+  results: readonly RoundResult[],
+): RivalSummary {
+  const run = runOf(seed, system, results)
+  return { ...run, ...sumOf(results.flatMap(({ rival }) => rival ?? [])) }
+}
+
+function runOf(seed: number, system: System, results: readonly RoundResult[]): Run {
   const failures = results
     .filter(({ failure }) => failure !== undefined)
     .map(({ plan, failure }) => `round ${plan.round}: ${failure}`)
-  const stock = system.contender !== 'roomwire'
-  const summary: Summary = {
+  const problems = [...failures, ...system.problems]
+  return {
     contender: system.contender,
     seed,
     rounds: results.length,
     fullRounds: results.filter(
       ({ tookMs, report, rival }) => tookMs >= 15_000 && ((report ?? rival)?.acked ?? 0) >= 2000,
     ).length,
-    sent: sum('sent'),
-    acked: sum('acked'),
-    delivered: sum('delivered'),
-    lost: sum('lost'),
-    repeated: sum('repeated'),
-    reordered: sum('reordered'),
-    torn: sum('torn'),
-    holes: sum('holes'),
-    altered: sum('altered'),
-    rejected: sum('rejected'),
-    stuck: sum('stuck'),
-    resetsAnnounced: sum('resetsAnnounced'),
-    resetsUnneeded: results.reduce((total, { report }) => total + (report?.notices.length ?? 0), 0),
-    resetsMissed: sum('resetsMissed'),
-    rolledBack: sum('rolledBack'),
-    duplicates: sum('duplicates'),
-    unknownOutcomes: sum('unknownOutcomes'),
     processDeaths: system.deaths,
     clientDrops: results.reduce((total, { drops }) => total + drops.length, 0),
-    recoverMsP50: percentile(recoveries, 0.5),
-    recoverMsP99: percentile(recoveries, 0.99),
-    recoveries: recoveries.length,
     faults: Object.fromEntries(merge(results.map(({ faults }) => faults))),
-    gapsFilled,
-    resumes,
-    problems: [...failures, ...system.problems],
-    failed: false,
+    problems,
+    failed: system.deaths > 0 || problems.length > 0,
   }
-  if (stock) {
-    for (const key of ['sent', 'acked', 'delivered', 'lost', 'repeated', 'rejected'] as const) {
-      summary[key] = rivalSum(key)
+}
+
+/** Adds up the numbers of reports of one kind; what is no number is left out. */
+function sumOf<Kind extends Report | RivalReport>(
+  reports: readonly Kind[],
+): Kind extends Report ? Counts : RivalReport {
+  const total: Record<string, number> = {}
+  for (const report of reports) {
+    for (const [key, value] of Object.entries(report)) {
+      if (typeof value === 'number') total[key] = (total[key] ?? 0) + value
     }
-    summary.unknownOutcomes = rivalSum('unknownOutcomes')
-    summary.missedAway = rivalSum('missedAway')
-    summary.disagreements = rivalSum('disagreements')
-    summary.reordered = summary.disagreements
-    summary.positions = rivalSum('positions')
   }
-  summary.failed =
-    VIOLATIONS.some((key) => summary[key] > 0) ||
-    summary.processDeaths > 0 ||
-    summary.problems.length > 0
-  return summary
+  return total as unknown as Kind extends Report ? Counts : RivalReport
 }
 
 /** One line for a round, while a run goes on. */

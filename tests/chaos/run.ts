@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { runCampaign } from './campaign.ts'
+import { type CampaignOptions, runCampaign, runRivalCampaign } from './campaign.ts'
 import { FAULT_KINDS, type FaultKind, LOSSY_KINDS } from './schedule.ts'
 import type { Contender } from './system.ts'
 
@@ -69,8 +69,7 @@ values.seed ??= String(Math.floor(Math.random() * 2 ** 31))
 
 const showing = values.progress || process.stderr.isTTY
 process.stderr.write(`seed ${values.seed}\n`)
-const summary = await runCampaign({
-  contender,
+const options: CampaignOptions = {
   rounds: count('rounds'),
   seed: count('seed'),
   lengthMs: count('seconds') * 1000,
@@ -83,7 +82,9 @@ const summary = await runCampaign({
     // What is wrong is said in any case.
     if (showing || !/^round \d+: .*: whole$/.test(line)) process.stderr.write(`${line}\n`)
   },
-})
+}
+const summary =
+  contender === 'roomwire' ? await runCampaign(options) : await runRivalCampaign(contender, options)
 const { problems, ...figures } = summary
 if (values.json) process.stdout.write(`${JSON.stringify(summary)}\n`)
 else {

@@ -9,8 +9,11 @@ import type { Scope } from '../support/scope.ts'
 import { type Address, startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
 import { createTally, type Tally } from './tally.ts'
 
-/** What is put to the test: Roomwire, or a stock set-up as its documentation has it. */
-export type Contender = 'roomwire' | 'redis-adapter' | 'redis-streams-adapter'
+/** A stock set-up as its documentation has it. */
+export type Rival = 'redis-adapter' | 'redis-streams-adapter'
+
+/** What is put to the test. */
+export type Contender = 'roomwire' | Rival
 
 /** One server process on a port that stays the same over its restarts. */
 export interface Instance {

@@ -16,7 +16,6 @@ describe('chaos at length, each campaign with a fresh seed', () => {
       const load = { clients: 40, rooms: 6, rate: 250, lengthMs: 15_000 }
       const summary = await runCampaign({
         ...load,
-        contender: 'roomwire',
         rounds,
         seed,
         kinds,

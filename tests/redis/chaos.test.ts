@@ -7,7 +7,6 @@ import { FAULT_KINDS, LOSSY_KINDS } from '../chaos/schedule.ts'
 function run(options: Pick<CampaignOptions, 'seed' | 'rounds' | 'kinds'>): Promise<Summary> {
   console.info(`chaos, seed ${options.seed}`)
   return runCampaign({
-    contender: 'roomwire',
     clients: 40,
     rooms: 6,
     rate: 250,
