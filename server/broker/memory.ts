@@ -6,10 +6,10 @@ import {
   type Entry,
   type LogListener,
   type MessageLog,
-  PAGE_BYTES,
   type Page,
   type Query,
   type Tail,
+  withinPage,
 } from '../rooms/message-log.ts'
 
 /** What `append` keeps and for how long; times in ms. */
@@ -117,7 +117,8 @@ export function createMemoryLog(
   function read(name: string, query: Query): Page {
     const room = roomOf(name)
     const floor = room.tail.offset - room.entries.length
-    const newest = (limit: number) => (limit === 0 ? [] : bounded(room.entries.slice(-limit), true))
+    const newest = (limit: number) =>
+      limit === 0 ? [] : withinPage(room.entries.slice(-limit), true)
     const page = (continuity: Continuity, entries: Entry[]) => ({
       tail: room.tail,
       continuity,
@@ -127,11 +128,11 @@ export function createMemoryLog(
     if (query.kind === 'before') {
       const end = Math.max(0, query.offset - floor - 1)
       const start = Math.max(0, end - query.limit)
-      return page('whole', bounded(room.entries.slice(start, end), true))
+      return page('whole', withinPage(room.entries.slice(start, end), true))
     }
     const found = continuity(room, query.from)
     const after = found === 'whole' ? room.entries.slice(query.from.offset - floor) : []
-    const fitting = bounded(after.slice(0, query.limit), false)
+    const fitting = withinPage(after.slice(0, query.limit), false)
     if (query.kind === 'after') return page(found, fitting)
     if (found === 'whole' && fitting.length === after.length) return page('whole', after)
     return page(found === 'whole' ? 'trimmed' : found, newest(query.orLast))
@@ -176,14 +177,4 @@ export function createMemoryLog(
       store.logs.delete(self)
     },
   }
-}
-
-/** As many entries as fit into a page, from the newest or from the oldest end; at least one. */
-function bounded(entries: Entry[], fromNewest: boolean): Entry[] {
-  let bytes = 0
-  const kept = (fromNewest ? entries.toReversed() : entries).filter((entry, index) => {
-    bytes += entry.content.length
-    return index === 0 || bytes <= PAGE_BYTES
-  })
-  return fromNewest ? kept.reverse() : kept
 }

@@ -123,3 +123,13 @@ export interface MessageLog {
   /** Sets the one listener. Called once, before the first `subscribe`. */
   listen(listener: LogListener): void
 }
+
+/** As many entries as fit into a page, from the newest or from the oldest end; at least one. */
+export function withinPage(entries: readonly Entry[], fromNewest: boolean): Entry[] {
+  let bytes = 0
+  const kept = (fromNewest ? entries.toReversed() : entries).filter((entry, index) => {
+    bytes += entry.content.length
+    return index === 0 || bytes <= PAGE_BYTES
+  })
+  return fromNewest ? kept.reverse() : kept
+}

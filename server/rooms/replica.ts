@@ -1,4 +1,4 @@
-import type { Claim, Entry, Page, Tail } from './message-log.ts'
+import { type Claim, type Entry, type Page, type Tail, withinPage } from './message-log.ts'
 import { createRing, type RingBudget } from './ring.ts'
 
 /**
@@ -50,7 +50,7 @@ export function createReplica(options: ReplicaOptions, budget: RingBudget): Repl
 
   function newest(limit: number, recovered: boolean): Answer {
     const all = ring.floor === 0 || nothingOlder || ring.size >= limit
-    return all ? { recovered, entries: ring.last(limit) } : 'log'
+    return all ? { recovered, entries: withinPage(ring.last(limit), true) } : 'log'
   }
 
   return {
@@ -93,7 +93,11 @@ export function createReplica(options: ReplicaOptions, budget: RingBudget): Repl
       if (since.offset < ring.floor) return 'log'
       const at = since.offset === tail.offset ? tail.at : ring.atOf(since.offset)
       const verified = since.offset === 0 || since.at === undefined || since.at === at
-      if (verified) return { recovered: true, entries: ring.after(since.offset) }
+      if (verified) {
+        const entries = ring.after(since.offset)
+        const whole = withinPage(entries, false).length === entries.length
+        return whole ? { recovered: true, entries } : newest(limit, false)
+      }
       return fresh ? newest(limit, false) : 'unsure'
     },
     after(offset) {

@@ -22,7 +22,7 @@ export interface Ring {
   atOf(offset: number): number | undefined
 }
 
-/** Bounded by count, and by the instance's budget: beyond it a ring keeps only its newest entry. */
+/** Bounded by count, and by the instance's budget: beyond it a ring keeps nothing. */
 export function createRing(capacity: number, budget: RingBudget): Ring {
   let entries: Entry[] = []
   let floor = 0
@@ -48,7 +48,7 @@ export function createRing(capacity: number, budget: RingBudget): Ring {
       entries.push(entry)
       budget.usedBytes += entry.content.length
       if (entries.length > capacity) dropOldest()
-      while (budget.usedBytes > budget.maxBytes && entries.length > 1) dropOldest()
+      while (budget.usedBytes > budget.maxBytes && entries.length > 0) dropOldest()
     },
     reset(newFloor) {
       for (const entry of entries) budget.usedBytes -= entry.content.length

@@ -2,6 +2,7 @@ import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createClient, ErrorReply } from 'redis'
 import { classify, type FailureKind, RedisFailure } from './failure.ts'
+import { createPatience } from './patience.ts'
 
 /** Where and as whom to connect; a part of `RedisTarget`, so never a URL. */
 export interface Endpoint {
@@ -49,6 +50,8 @@ export interface Connection {
    */
   subscribe(channel: string, listener: ChannelListener): Promise<void>
   unsubscribe(channel: string): Promise<void>
+  /** Settles as `work` does, or rejects with `timeout` when the server is silent for so long. */
+  expect<T>(deadlineMs: number, work: Promise<T>): Promise<T>
   /** Drops the connection and makes a new one: for a peer that is there but does not answer. */
   replace(): void
   close(): void
@@ -108,22 +111,6 @@ function newClient(endpoint: Endpoint, signal: AbortSignal) {
   })
 }
 
-/** Rejects with `timeout` after `ms`, but not before replies that have already arrived were read. */
-async function within<T>(ms: number, work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => {
-      // After a busy or stopped moment timers run before sockets: let the sockets speak first.
-      setImmediate(() => reject(new RedisFailure('timeout', { outcomeUnknown: true })))
-    }, ms)
-  })
-  try {
-    return await Promise.race([work, late])
-  } finally {
-    clearTimeout(timer)
-  }
-}
-
 /**
  * Whether a Redis without TLS is there: most often it does not refuse a TLS handshake, but takes it
  * for a command and waits for the end of its line.
@@ -149,6 +136,7 @@ export function createConnection(
   let current: Client | undefined
   let closed = false
   let replaced = new AbortController()
+  const patience = createPatience()
 
   function discard(client: Client): void {
     client.removeAllListeners()
@@ -157,6 +145,7 @@ export function createConnection(
   }
 
   function onMessage(message: Buffer, channel: Buffer): void {
+    patience.heard()
     channels.get(channel.toString())?.(message)
   }
 
@@ -186,7 +175,7 @@ export function createConnection(
     })
     try {
       try {
-        await within(CONNECT_DEADLINE_MS, Promise.race([establish(client), ended]))
+        await patience.expect(CONNECT_DEADLINE_MS, Promise.race([establish(client), ended]))
       } catch (error) {
         const failure = toFailure(error, target.tls !== undefined)
         const unanswered = target.tls !== undefined && failure.kind === 'timeout'
@@ -227,7 +216,7 @@ export function createConnection(
     const client = current
     if (client === undefined) throw new RedisFailure('closed')
     try {
-      return await within(deadlineMs, use(client))
+      return await patience.expect(deadlineMs, use(client))
     } catch (error) {
       throw toFailure(error, false, true)
     }
@@ -256,12 +245,14 @@ export function createConnection(
       if (current === undefined) return
       await onClient(COMMAND_DEADLINE_MS, (client) => client.unsubscribe(channel, undefined, true))
     },
+    expect: patience.expect,
     replace() {
       replaced.abort()
     },
     close() {
       closed = true
       replaced.abort()
+      patience.stop()
     },
   }
 }

@@ -63,7 +63,7 @@ export interface LinkDeps {
 
 /** A frozen Redis is noticed after at most interval + deadline; D7 promises 2 s. */
 const PROBE_INTERVAL_MS = 500
-const PROBE_DEADLINE_MS = 1000
+const PROBE_DEADLINE_MS = 900
 /** A peer that has been silent for this long is given up and connected to anew. */
 const REPLACE_AFTER_MS = 5000
 
@@ -158,14 +158,12 @@ export function createRedisLink(deps: LinkDeps): RedisLink {
   /** Writes, publishes, and waits for the nonce to come back through the subscription. */
   async function roundTrip(): Promise<boolean> {
     const nonce = randomUUID()
-    const arrival = new Promise<void>((resolve, reject) => {
-      if (subscriptions === undefined) return resolve()
-      awaited = { nonce, arrived: resolve }
-      setTimeout(() => {
-        // After a busy moment timers run before sockets: let what has arrived be read first.
-        setImmediate(() => reject(new RedisFailure('timeout')))
-      }, PROBE_DEADLINE_MS).unref()
-    })
+    const arrival = subscriptions?.expect(
+      PROBE_DEADLINE_MS,
+      new Promise<void>((resolve) => {
+        awaited = { nonce, arrived: resolve }
+      }),
+    )
     const command: Command = (args) => commands.command(args, PROBE_DEADLINE_MS)
     const thorough = state.name !== 'ok'
     const [, dataKept] = await Promise.all([arrival, deps.probe.run(command, nonce, thorough)])
