@@ -243,7 +243,8 @@ export function createConnection(
     async unsubscribe(channel) {
       channels.delete(channel)
       if (current === undefined) return
-      await onClient(COMMAND_DEADLINE_MS, (client) => client.unsubscribe(channel, undefined, true))
+      // With its listener: without it a SUBSCRIBE that follows before the reply is not even sent.
+      await onClient(COMMAND_DEADLINE_MS, (client) => client.unsubscribe(channel, onMessage, true))
     },
     expect: patience.expect,
     replace() {
