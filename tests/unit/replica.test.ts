@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import type { Claim, Entry, Page, Tail } from '../../server/rooms/message-log.ts'
+import {
+  type Claim,
+  type Entry,
+  PAGE_BYTES,
+  type Page,
+  type Tail,
+} from '../../server/rooms/message-log.ts'
 import { createReplica, type Replica } from '../../server/rooms/replica.ts'
 
 const EPOCH = 'e1'
@@ -143,6 +149,25 @@ describe('answering a join from memory', () => {
     ['more than a resume may bring', place(1), notRecovered(8, 10)],
   ])('D5, D6 from %s', (_name, since, expected) => {
     expect(replicaAt(6, 10).answer(since, 3, false)).toEqual(expected)
+  })
+
+  it('D8 no answer is longer than a page of the log', () => {
+    const replica = createReplica(
+      { ringCapacity: CAPACITY, resumeMax: RESUME_MAX },
+      { maxBytes: 10 * PAGE_BYTES, usedBytes: 0 },
+    )
+    const content = 'x'.repeat(0.4 * PAGE_BYTES)
+    const large = [1, 2, 3, 4].map((offset) => entry(offset, { content }))
+    replica.seed({ tail: place(4), continuity: 'whole', entries: large }, CAPACITY)
+    expect(replica.answer(undefined, 4, false)).toEqual({
+      recovered: true,
+      entries: large.slice(2),
+    })
+    expect(replica.answer(place(2), 4, false)).toEqual({ recovered: true, entries: large.slice(2) })
+    expect(replica.answer(place(1), 1, false)).toEqual({
+      recovered: false,
+      entries: large.slice(3),
+    })
   })
 
   it('D6 a claim that contradicts a verified tail is not recovered', () => {
