@@ -248,7 +248,10 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
     await handOver(sockets, { noticeMs, periodMs }, deadline)
     rooms.stop()
     status.stop()
-    io.local.disconnectSockets(true)
+    // Whoever was admitted meanwhile; a server disconnect would keep plain clients away for good.
+    for (const connection of sockets.all()) {
+      sockets.sendAway(connection, { code: 'DRAIN', reconnect: true })
+    }
     await closeHttp()
     broker.stop()
     for (const { link, observer } of links) {

@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import { describe, expect, it } from 'vitest'
+import { WebSocket } from 'ws'
 import { connectClient } from '../support/client.ts'
 import { startGateway } from '../support/gateway-process.ts'
 import { testScope } from '../support/test-scope.ts'
@@ -69,6 +71,27 @@ describe('D10 drain', () => {
       fetch(`${gateway.url}/api/drain`, { method: 'POST', headers })
     expect((await drain({ 'x-forwarded-for': '127.0.0.1' })).status).toBe(403)
     expect((await drain({})).status).toBe(202)
+    expect(await gateway.exited).toMatchObject({ code: 0 })
+  })
+
+  it('sends away, not off, who joins the namespace while it drains', async () => {
+    const scope = testScope()
+    const gateway = await startGateway(scope, { env: { DRAIN_NOTICE: '1s', DRAIN_PERIOD: '0ms' } })
+    const first = await connectClient(scope, gateway.url, { reconnection: false })
+    const late = new WebSocket(
+      `${gateway.url.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket`,
+    )
+    scope.defer(() => late.terminate())
+    const packets: string[] = []
+    late.on('message', (data) => void packets.push(String(data)))
+    const closed = once(late, 'close')
+    await once(late, 'open')
+    gateway.signal('SIGTERM')
+    await first.next('gateway:drain')
+    late.send('40') // it was let in before
+    await closed
+    expect(packets).not.toContain('41') // plain clients stay away after that
+    expect(packets.some((packet) => packet.startsWith('42["gateway:bye"'))).toBe(true)
     expect(await gateway.exited).toMatchObject({ code: 0 })
   })
 })
