@@ -5,15 +5,18 @@ import { GatewayError } from '../errors.ts'
 const LOOPBACK = /^(::1|(::ffff:)?127\.\d+\.\d+\.\d+)$/
 /** Set by proxies, for which loopback says nothing about who asks. */
 const FORWARDED = ['forwarded', 'x-forwarded-for', 'x-real-ip', 'via'] as const
+/** Set by browsers: any page may make one on the operator's machine ask. */
+const BROWSER = ['origin', 'sec-fetch-site'] as const
 
 /**
  * Lets operators pass: with `Authorization: Bearer <token>` where there is a token, else from loopback
- * and not through a proxy.
+ * and neither through a proxy nor from a page.
  */
 export function operatorsOnly(token: string | undefined): RequestHandler {
   return (request, _response, next) => {
     if (token === undefined) {
-      const direct = FORWARDED.every((header) => request.headers[header] === undefined)
+      const suspect = [...FORWARDED, ...BROWSER]
+      const direct = suspect.every((header) => request.headers[header] === undefined)
       if (direct && LOOPBACK.test(request.socket.remoteAddress ?? '')) return next()
       throw new GatewayError('FORBIDDEN', 'set OPERATOR_TOKEN, or ask from loopback')
     }

@@ -94,4 +94,16 @@ describe('D10 drain', () => {
     expect(packets.some((packet) => packet.startsWith('42["gateway:bye"'))).toBe(true)
     expect(await gateway.exited).toMatchObject({ code: 0 })
   })
+
+  it('does not drain because a page asks', async () => {
+    const scope = testScope()
+    const { url } = await startGateway(scope)
+    for (const headers of [
+      { origin: 'https://evil.example' },
+      { 'sec-fetch-site': 'cross-site' },
+    ]) {
+      expect((await fetch(`${url}/api/drain`, { method: 'POST', headers })).status).toBe(403)
+    }
+    expect((await fetch(`${url}/health/ready`)).status).toBe(200)
+  })
 })
