@@ -121,8 +121,20 @@ export function createRedisLog(
   function receive(room: string, text: string): void {
     const frame = frameOf(text)
     if (frame === undefined) return // not ours: whoever may publish here may also publish nonsense
-    if (frame.kind === 'message') listener?.stored(room, frame.epoch, frame.entry)
-    else listener?.renewed(room, frame.tail)
+    if (frame.kind === 'message') {
+      if (isContent(frame.entry.content)) listener?.stored(room, frame.epoch, frame.entry)
+    } else listener?.renewed(room, frame.tail)
+  }
+}
+
+/** Content goes into packets as it is: what is not a message's would end every member's connection. */
+function isContent(text: string): boolean {
+  if (!text.startsWith('{"id":"')) return false
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
   }
 }
 
