@@ -162,7 +162,7 @@ export const options = {
     CORS_ALLOW_ORIGIN: {
       type: origins,
       description:
-        'Origins whose pages may connect, separated by ";"; * allows all. Unset: only pages of the same origin.',
+        'Origins whose pages may connect by polling, separated by ";"; * allows all. Unset: only pages of the same origin. Browsers do not apply CORS to WebSocket.',
     },
     MAX_CLIENT_BACKLOG: {
       type: size('64KiB', '1024MiB'),

@@ -101,8 +101,9 @@ export function createHandlers(deps: HandlerDeps) {
     ): Promise<void> {
       const { member, joining } = connection
       const { room } = request
-      const others = rooms.countOf(member) + joining.size
-      if (others >= MAX_ROOMS && !rooms.has(member, room)) {
+      const coming = [...joining.keys()].filter((name) => !rooms.has(member, name)).length
+      const known = rooms.has(member, room) || joining.has(room)
+      if (!known && rooms.countOf(member) + coming >= MAX_ROOMS) {
         throw new GatewayError('LIMIT_REACHED', `room: a connection may be in ${MAX_ROOMS} rooms`)
       }
       const earlier = joining.get(room)

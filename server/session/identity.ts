@@ -11,6 +11,10 @@ export interface Identity {
   session: string | undefined
 }
 
+function digest(text: string): string {
+  return createHash('sha256').update(text).digest('base64url')
+}
+
 /**
  * Reads a handshake's `auth` while `AUTH_MODE` is `none`: nobody proves anything, names are what
  * clients say.
@@ -24,7 +28,8 @@ export function identify(auth: unknown, connection: string): Identity {
     throw new GatewayError('BAD_REQUEST', `auth.${issue?.path.join('.')}: ${issue?.message}`)
   }
   const { session, name } = parsed.data
-  const sender = session === undefined ? `c:${connection}` : `s:${session}`
-  const id = createHash('sha256').update(`roomwire ${sender}`).digest('base64url').slice(0, 16)
+  // A session is a secret and stays out of Redis' keys; what others see does not even tell its hash.
+  const sender = session === undefined ? `c:${connection}` : `s:${digest(session)}`
+  const id = digest(`roomwire ${sender}`).slice(0, 16)
   return { user: name === undefined ? { id } : { id, name }, sender, session }
 }

@@ -24,7 +24,13 @@ export function createAdapter(link: RedisLink, keyPrefix: string): NonNullable<B
   function subscribe(channel: string, handler: Handler): void {
     const name = Buffer.from(channel)
     link
-      .subscribe(channel, (message) => handler(message, name))
+      .subscribe(channel, (message) => {
+        try {
+          handler(message, name)
+        } catch {
+          // Not from an adapter: what throws in here would end the connection of all rooms.
+        }
+      })
       .then(() => wanted.delete(channel))
       .catch(() => wanted.set(channel, handler))
   }
