@@ -61,7 +61,7 @@ export async function startSteadyCrowd(options: SteadyCrowdOptions): Promise<Ste
       })
     })
     clients.push(...arriving)
-    const there = () => arriving.every((client) => client.whole(new Map()))
+    const there = () => arriving.every((client) => client.lacks(new Map()) === undefined)
     if (await until(there, ARRIVAL_MS)) continue
     close()
     throw new Error(`of ${clients.length} clients not all could join`)
@@ -87,7 +87,7 @@ export async function startSteadyCrowd(options: SteadyCrowdOptions): Promise<Ste
       }, 5)
     },
     quieten: () => clearInterval(timer),
-    whole: (tails) => clients.every((client) => client.whole(tails)),
+    whole: (tails) => clients.every((client) => client.lacks(tails) === undefined),
     finish() {
       for (const client of clients) client.finish()
     },
