@@ -26,6 +26,8 @@ interface Run {
   processDeaths: number
   /** Connections that ended for no reason given by a fault. */
   clientDrops: number
+  /** The longest that the recording process itself was late. */
+  lagMsMax: number
   /** Faults that really happened, by kind. */
   faults: Record<string, number>
   /** What nobody may ignore: failures to judge, escaped errors, deaths. */
@@ -100,6 +102,7 @@ function runOf(seed: number, system: System, results: readonly RoundResult[]): R
     ).length,
     processDeaths: system.deaths,
     clientDrops: results.reduce((total, { drops }) => total + drops.length, 0),
+    lagMsMax: Math.max(0, ...results.map(({ lagMs }) => lagMs)),
     faults: Object.fromEntries(merge(results.map(({ faults }) => faults))),
     problems,
     failed: system.deaths > 0 || problems.length > 0,
@@ -121,7 +124,7 @@ function sumOf<Kind extends Report | RivalReport>(
 
 /** One line for a round, while a run goes on. */
 export function roundLine(result: RoundResult): string {
-  const { plan, report, rival, failure, recoveries, faults, drops } = result
+  const { plan, report, rival, failure, recoveries, faults, drops, lagMs } = result
   const counts = report ?? rival
   const bad = VIOLATIONS.map((key) => [key, (report as Record<string, unknown> | undefined)?.[key]])
     .filter(([, value]) => Number(value ?? 0) > 0)
@@ -137,7 +140,7 @@ export function roundLine(result: RoundResult): string {
   const [slowest] = recoveries.toSorted((a, b) => b.ms - a.ms)
   const recovery = slowest && `slowest recovery ${Math.round(slowest.ms)} ms after ${slowest.after}`
   const happened = [...faults].map(([kind, times]) => (times > 1 ? `${kind}×${times}` : kind))
-  return `round ${plan.round}: acked ${counts?.acked ?? 0}, delivered ${counts?.delivered ?? 0}, ${recovery ?? 'no recovery measured'}, ${happened.join(' ')}: ${verdict}`
+  return `round ${plan.round}: acked ${counts?.acked ?? 0}, delivered ${counts?.delivered ?? 0}, ${recovery ?? 'no recovery measured'}, own lag ${lagMs} ms, ${happened.join(' ')}: ${verdict}`
 }
 
 function merge(maps: readonly ReadonlyMap<string, number>[]): Map<string, number> {

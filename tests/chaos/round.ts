@@ -1,3 +1,4 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Position } from '../../server/protocol.ts'
 import { checkHistory, type Report } from './checker.ts'
@@ -44,6 +45,8 @@ export interface RoundResult {
   drops: Violation[]
   /** Length of the load, in ms. */
   tookMs: number
+  /** The longest that this process itself was late, in ms: times below it say nothing of the gateway. */
+  lagMs: number
 }
 
 /** Those whose views are judged. */
@@ -85,11 +88,15 @@ export async function runRound(
     faults: new Map(),
     drops: [],
     tookMs: 0,
+    lagMs: 0,
   }
+  const lag = monitorEventLoopDelay({ resolution: 10 })
+  lag.enable()
   try {
     if (!(await until(() => crowd.whole(tails), QUIET_MS))) throw new Error('could not begin whole')
     const begin = Date.now()
     crowd.start()
+    lag.reset()
     const { recovered } = await runPlan(stage, plan, options.lengthMs, result, tails, history)
     result.tookMs = Date.now() - begin
     crowd.quieten()
@@ -97,6 +104,7 @@ export async function runRound(
     const whole = await until(() => crowd.calm && crowd.whole(tails), QUIET_MS)
     // What a rollback took is nothing to wait for; the end of the final log is.
     if (!whole && !mayLose) result.failure = `not whole ${QUIET_MS / 1000} s after the last fault`
+    result.lagMs = Math.round(lag.max / 1e6)
     if (history.full) throw new Error('more events than a history holds: lower the rate')
     if (dialect === 'stock') {
       // What is still on its way may arrive.
@@ -107,6 +115,7 @@ export async function runRound(
   } catch (error) {
     result.failure ??= error instanceof Error ? error.message : String(error)
   } finally {
+    lag.disable()
     crowd.close()
   }
   result.drops = unexplainedDrops(history.events)
