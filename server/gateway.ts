@@ -248,6 +248,7 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
     await handOver(sockets, { noticeMs, periodMs }, deadline)
     rooms.stop()
     status.stop()
+    sockets.stop()
     // Whoever was admitted meanwhile; a server disconnect would keep plain clients away for good.
     for (const connection of sockets.all()) {
       sockets.sendAway(connection, { code: 'DRAIN', reconnect: true })

@@ -21,6 +21,9 @@ export interface Connection {
    * @throws GatewayError OVERLOADED for one that keeps asking without reading
    */
   read<T>(work: () => Promise<T>): Promise<T>
+  /** Bytes that waited for it at the last check of all, and how often they had not become fewer. */
+  waiting: number
+  stalls: number
   /** Being handed over: nothing new is begun. */
   leaving: boolean
   /** Our reason for its end, where it was us. */

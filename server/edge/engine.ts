@@ -25,9 +25,14 @@ export function waitingPackets(conn: EngineConnection): { data?: unknown; option
   return conn['writeBuffer'] ?? []
 }
 
-/** Bytes of those packets, about; a shared frame counts for each of its connections. */
+/**
+ * Bytes of those packets and of what the transport has taken but not sent, about; a shared frame
+ * counts for each of its connections.
+ */
 export function waitingBytes(conn: EngineConnection): number {
-  let bytes = 0
+  const transport: unknown = conn.transport
+  const webSocket = isRecord(transport) ? transport['socket'] : undefined
+  let bytes = isRecord(webSocket) ? Number(webSocket['bufferedAmount'] ?? 0) : 0
   for (const { data, options } of waitingPackets(conn)) {
     const frames = isRecord(options) ? options['wsPreEncodedFrame'] : undefined
     if (Array.isArray(frames)) for (const frame of frames) bytes += lengthOf(frame)

@@ -36,16 +36,33 @@ export interface Sockets {
   sendAway(connection: Connection, bye: ByeEvent): void
   /** For a member that does not read: what waits for it is dropped, it resumes from the log (D8). */
   cutOff(member: SocketMember): void
+  /** Ends what runs by the clock; connections stay. */
+  stop(): void
 }
 
 /** Joins and histories of one connection that are worked on at once. */
 const CONCURRENT_READS = 8
 /** A client that was too slow is not helped by coming back at once. */
 const SLOW_RETRY_MS = 1000
+/** A peer for which something has waited for this long, and never less of it, does not read. */
+const STALLED_MS = 30_000
+const STALL_CHECKS = 6
 
 export function createSockets(deps: SocketsDeps): Sockets {
   const { io, rooms, sessions, events } = deps
   const connections = new Map<string, Connection>()
+
+  // Who asks no more and is sent no more is found here: pongs alone can be forged without reading.
+  const stallCheck = setInterval(() => {
+    for (const connection of connections.values()) {
+      const bytes = waitingBytes(connection.socket.conn)
+      const stalls = bytes > 0 && bytes >= connection.waiting
+      connection.stalls = stalls ? connection.stalls + 1 : 0
+      connection.waiting = bytes
+      if (connection.stalls > STALL_CHECKS) self.cutOff(connection.member)
+    }
+  }, STALLED_MS / STALL_CHECKS)
+  stallCheck.unref()
 
   io.use((socket, next) => {
     try {
@@ -74,6 +91,8 @@ export function createSockets(deps: SocketsDeps): Sockets {
       joining: new Map(),
       pending: 0,
       pendingBytes: 0,
+      waiting: 0,
+      stalls: 0,
       read: (work) =>
         reads.run(() => {
           if (waitingBytes(socket.conn) <= deps.maxBacklogBytes) return work()
@@ -129,6 +148,7 @@ export function createSockets(deps: SocketsDeps): Sockets {
   }
 
   const self: Sockets = {
+    stop: () => clearInterval(stallCheck),
     all: () => [...connections.values()],
     get count() {
       return connections.size

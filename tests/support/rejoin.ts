@@ -1,6 +1,13 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'vitest'
 import type { Position, RoomMessage } from '../../server/protocol.ts'
 import type { Accepted, Client, Reply } from './client.ts'
+
+interface JoinRequest {
+  room: string
+  since?: Position
+  limit?: number
+}
 
 /** A join, and what its client had received when the acknowledgement came. */
 export interface Joined {
@@ -11,10 +18,20 @@ export interface Joined {
   after(): readonly RoomMessage[]
 }
 
-export function join(
-  client: Client,
-  request: { room: string; since?: Position; limit?: number },
-): Promise<Joined> {
+/** Joins; asks again where a busy machine made the gateway doubt its Redis for a moment (D7). */
+export async function join(client: Client, request: JoinRequest): Promise<Joined> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await joinOnce(client, request)
+    } catch (error) {
+      if (!(error instanceof Error) || !error.message.includes('UNAVAILABLE')) throw error
+      if (attempt === 5) throw error
+      await sleep(500)
+    }
+  }
+}
+
+function joinOnce(client: Client, request: JoinRequest): Promise<Joined> {
   return new Promise((resolve, reject) => {
     // In the callback itself: a promise would resume later, when more may have arrived.
     client.socket
