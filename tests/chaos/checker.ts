@@ -56,7 +56,8 @@ function behindAt(fact: HistoryEvent | undefined): number {
 }
 
 /** Codes after which nobody knows whether the message is stored. */
-const UNKNOWN: ReadonlySet<string> = new Set(['OUTCOME_UNKNOWN', 'DISCONNECTED', 'NO_REPLY'])
+const NO_REPLY = 'NO_REPLY'
+const UNKNOWN: ReadonlySet<string> = new Set(['OUTCOME_UNKNOWN', 'DISCONNECTED', NO_REPLY])
 
 /**
  * Decides from what clients sent, were acknowledged and saw, and from the log as it stands after the
@@ -112,6 +113,11 @@ export function checkHistory(events: readonly HistoryEvent[], context: CheckCont
     if (report.violations.length < MAX_VIOLATIONS) report.violations.push(violation)
   }
 
+  /** D7: a request on a connection that lives has an answer, if only that there is trouble. */
+  function unanswered({ client, room }: { client: string; room: string }, event: number): void {
+    add({ kind: 'stuck', room, client, ids: [], text: 'a request without reply', events: [event] })
+  }
+
   const views = new Map<string, View>()
   for (const { client, room, indices } of indexed) {
     const view = readView(client, room, events, indices)
@@ -140,12 +146,14 @@ export function checkHistory(events: readonly HistoryEvent[], context: CheckCont
     if (fact.type === 'joined' && fact.since !== undefined && fact.recovered) report.resumed += 1
     if (fact.type === 'failed') {
       if (UNKNOWN.has(fact.code)) report.unknownOutcomes += 1
+      if (fact.code === NO_REPLY) unanswered(fact, index)
       if (!fact.retryable) {
         const { client, room, id, code } = fact
         const text = `answered ${code}, not retryable`
         add({ kind: 'rejected', room, client, ids: [id], text, events: [index] })
       }
     }
+    if (fact.type === 'refused' && fact.code === NO_REPLY) unanswered(fact, index)
     if (fact.type === 'end') {
       const { client } = fact
       for (const room of fact.rooms) {

@@ -4,7 +4,7 @@ import { connectClient } from '../support/client.ts'
 import { eventually } from '../support/eventually.ts'
 import { createScope } from '../support/scope.ts'
 import type { Entry, Fact } from './history.ts'
-import { entryOf } from './recording-client.ts'
+import { entryOf } from './payload.ts'
 import type { System } from './system.ts'
 
 const PAGE = 1000

@@ -19,7 +19,7 @@ export type ViolationKind =
   | 'altered'
   /** A send answered with an error that must not be retried. */
   | 'rejected'
-  /** After all faults healed and the grace passed: not a member again, or sends without an answer. */
+  /** A request without reply; or after the quiet end, not a member again or sends without an answer. */
   | 'stuck'
 
 export interface Violation {
