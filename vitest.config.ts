@@ -16,6 +16,9 @@ export default defineConfig({
           exclude: ['**/*.long.test.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
+          // Real processes on a machine shared with others: CI asks twice before it blames the change,
+          // and says which test needed it.
+          retry: process.env['CI'] ? 1 : 0,
         },
       },
       {
