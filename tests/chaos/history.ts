@@ -39,7 +39,7 @@ export type Fact =
   | ({ type: 'left' } & Seen)
   | { type: 'connected'; client: string; transport: string; recovered: boolean }
   | { type: 'served'; client: string; instance: string }
-  | { type: 'status'; client: string; state: string }
+  | { type: 'status'; client: string; state: string; reason?: string }
   | { type: 'bye'; client: string; code: string }
   | { type: 'disconnected'; client: string; reason: string }
   /** The quiet end of one client: the rooms it should be in, and its sends that got no answer. */

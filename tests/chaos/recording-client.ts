@@ -1,4 +1,4 @@
-import type { Position, RoomMessage } from '../../server/protocol.ts'
+import type { Position, RoomMessage, StatusEvent } from '../../server/protocol.ts'
 import type { Fact } from './history.ts'
 import { createOutbox, retryMs } from './outbox.ts'
 import { entryOf } from './payload.ts'
@@ -152,8 +152,8 @@ export function createRecordingClient(options: RecordingClientOptions): Recordin
     const slot = slots.get(room)
     if (slot !== undefined) slot.position = position
   })
-  socket.on('gateway:status', ({ state }: { state: string }) => {
-    record({ type: 'status', client, state })
+  socket.on('gateway:status', (status: StatusEvent) => {
+    record({ type: 'status', client, ...status })
   })
   socket.on('gateway:bye', ({ code }: { code: string }) => record({ type: 'bye', client, code }))
 
