@@ -4,8 +4,13 @@ import { bodyOf } from './payload.ts'
 import type { Random } from './random.ts'
 import type { Reply, Wire } from './wire.ts'
 
-/** Most sends without an acknowledgement; beyond, `send` refuses. */
-const MAX_PENDING = 300
+/**
+ * Most sends without an acknowledgement; beyond, `send` refuses. Ten seconds' worth of the usual load:
+ * a herd of retries would keep a busy machine from recovering.
+ */
+const MAX_PENDING = 75
+/** Retries of one message are spread over up to this time, in ms, doubling from 50. */
+const MAX_SPREAD_MS = 2000
 
 export interface OutboxOptions {
   client: string
@@ -33,6 +38,7 @@ interface Pending {
   room: string
   id: string
   inFlight: boolean
+  tries: number
 }
 
 export function createOutbox({ client, wire, random, twice, record }: OutboxOptions): Outbox {
@@ -43,6 +49,7 @@ export function createOutbox({ client, wire, random, twice, record }: OutboxOpti
   function transmit(waiting: Pending): void {
     if (!socket.connected) return
     waiting.inFlight = true
+    waiting.tries += 1
     const { room, id } = waiting
     const about = { client, room, id }
     const { id: connection } = socket
@@ -63,7 +70,7 @@ export function createOutbox({ client, wire, random, twice, record }: OutboxOpti
       if (pending.get(id) !== waiting || socket.id !== connection) return
       waiting.inFlight = false
       if (!retryable) pending.delete(id)
-      else wire.later(retryMs(reply, random), () => again(waiting))
+      else wire.later(retryMs(reply, random, waiting.tries), () => again(waiting))
     })
   }
 
@@ -82,7 +89,7 @@ export function createOutbox({ client, wire, random, twice, record }: OutboxOpti
       if (pending.size >= MAX_PENDING) return false
       sent += 1
       const id = `${client}.${sent}.${size}`
-      const waiting = { room, id, inFlight: false }
+      const waiting = { room, id, inFlight: false, tries: 0 }
       pending.set(id, waiting)
       transmit(waiting)
       if (random.chance(twice)) transmit(waiting)
@@ -103,7 +110,8 @@ export function createOutbox({ client, wire, random, twice, record }: OutboxOpti
   }
 }
 
-/** When to ask again, in ms: as the gateway says, and a little later. */
-export function retryMs(reply: Reply | undefined, random: Random): number {
-  return (reply?.error?.retryAfterMs ?? 0) + random.int(50, 250)
+/** When to ask again, in ms: as the gateway says, and a little later, the more so the more tries. */
+export function retryMs(reply: Reply | undefined, random: Random, tries = 1): number {
+  const spread = Math.min(50 * 2 ** tries, MAX_SPREAD_MS)
+  return (reply?.error?.retryAfterMs ?? 0) + random.int(50, 50 + spread)
 }
