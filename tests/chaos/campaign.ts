@@ -19,7 +19,7 @@ export interface CampaignOptions extends RoundOptions {
   rounds: number
   seed: number
   kinds: readonly FaultKind[]
-  /** Every round's history is written, not only a failed one's. */
+  /** Every round's history is written, not only where something was odd. */
   keep: boolean
   /** Takes lines of progress, and what there is to say about violations. */
   say(line: string): void
@@ -56,7 +56,8 @@ async function runRounds<Result>(
       for (const line of result.late) say(`  ${line}`)
       const { report, drops } = result
       const violations = [...(report?.violations ?? []), ...(report?.notices ?? []), ...drops]
-      if (options.keep || violations.length > 0 || result.failure !== undefined) {
+      const odd = violations.length > 0 || result.late.length > 0 || result.failure !== undefined
+      if (options.keep || odd) {
         say(`the history is in ${await keepHistory(seed, plan.round, result.events)}`)
       }
       for (const violation of violations.slice(0, SHOWN)) say(showWindow(result.events, violation))
