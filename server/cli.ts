@@ -102,7 +102,12 @@ export function configErrorText(error: ConfigError): string {
 
 /** Fit for printing. What is absent is null, so that it shows. */
 function withoutSecrets(config: Config): unknown {
-  return { ...config, rooms: shownTarget(config.rooms), cache: shownTarget(config.cache) }
+  return {
+    ...config,
+    operatorToken: config.operatorToken === undefined ? undefined : '[redacted]',
+    rooms: shownTarget(config.rooms),
+    cache: shownTarget(config.cache),
+  }
 }
 
 function shownTarget(target: RedisTarget | undefined): unknown {

@@ -59,6 +59,12 @@ describe('config', () => {
     expect(stderr).toMatchSnapshot()
   })
 
+  test('never prints the operator token', async () => {
+    const { stdout, stderr } = await run(['config'], { OPERATOR_TOKEN: 'hunter2' })
+    expect(stdout).toContain('"operatorToken": "[redacted]"')
+    expect(stdout + stderr).not.toContain('hunter2')
+  })
+
   test('with problems: exit code 78 and one line for each', async () => {
     const { result, stdout, stderr } = await run(['config'], { PORT: 'x', REDIS_URL: 'hunter2' })
     expect(result).toBe(78)
