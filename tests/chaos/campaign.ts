@@ -2,7 +2,7 @@ import { mkdtemp, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createScope } from '../support/scope.ts'
-import { type HistoryEvent, toJsonLines } from './history.ts'
+import { toJsonLines } from './history.ts'
 import { type RivalSummary, roundLine, type Summary, summarise, summariseRival } from './report.ts'
 import { type RoundOptions, type RoundResult, runRound } from './round.ts'
 import { type FaultKind, planRounds } from './schedule.ts'
@@ -52,13 +52,15 @@ async function runRounds<Result>(
     scope.defer(() => clearInterval(reading))
     for (const plan of planRounds({ seed, rounds, lengthMs, instances: INSTANCES, kinds })) {
       const result = await runRound(system, plan, options)
+      const log = system.newLines()
       say(roundLine(result))
       for (const line of result.late) say(`  ${line}`)
       const { report, drops } = result
       const violations = [...(report?.violations ?? []), ...(report?.notices ?? []), ...drops]
       const odd = violations.length > 0 || result.late.length > 0 || result.failure !== undefined
       if (options.keep || odd) {
-        say(`the history is in ${await keepHistory(seed, plan.round, result.events)}`)
+        const folder = await keepRound(`seed-${seed}-round-${plan.round}`, result, log)
+        say(`the history and the logs are in ${folder}`)
       }
       for (const violation of violations.slice(0, SHOWN)) say(showWindow(result.events, violation))
       if (violations.length > SHOWN) say(`… and ${violations.length - SHOWN} more of these`)
@@ -73,15 +75,12 @@ async function runRounds<Result>(
   }
 }
 
-async function keepHistory(
-  seed: number,
-  round: number,
-  events: readonly HistoryEvent[],
-): Promise<string> {
+/** Writes what a round left behind; returns the folder. */
+async function keepRound(name: string, result: RoundResult, log: string[]): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'roomwire-chaos-'))
-  const path = join(folder, `seed-${seed}-round-${round}.jsonl`)
-  await writeFile(path, toJsonLines(events))
-  return path
+  await writeFile(join(folder, `${name}.jsonl`), toJsonLines(result.events))
+  await writeFile(join(folder, `${name}.log`), log.join('\n'))
+  return folder
 }
 
 /** Forgets all rooms and shortens the append-only file. Nobody is in a room between rounds. */

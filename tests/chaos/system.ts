@@ -44,6 +44,8 @@ export interface System {
   readonly tally: Tally
   /** Processes that ended by themselves, and log lines that must never be written. */
   readonly problems: readonly string[]
+  /** What the instances wrote since the last time this was called, each line with its instance. */
+  newLines(): string[]
   /** How many processes ended by themselves. */
   readonly deaths: number
   /** Starts one more gateway, not behind the balancer, on Redis itself rather than on the proxy. */
@@ -156,11 +158,14 @@ export async function startSystem(scope: Scope, options: SystemOptions): Promise
     return self
   }
 
+  const unread: string[] = []
+
   /** Reads what the processes wrote since the last time. */
   function scan(): void {
     for (const output of outputs) {
       for (; output.scanned < output.lines.length; output.scanned += 1) {
         const line = output.lines[output.scanned] ?? ''
+        unread.push(`${output.name} ${line}`)
         if (ESCAPED.test(line)) problems.push(`${output.name}: ${line.slice(0, 500)}`)
       }
     }
@@ -188,6 +193,10 @@ export async function startSystem(scope: Scope, options: SystemOptions): Promise
     get problems() {
       scan()
       return problems
+    },
+    newLines() {
+      scan()
+      return unread.splice(0)
     },
     get deaths() {
       return deaths
