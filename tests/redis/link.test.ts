@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest'
 import type { Endpoint } from '../../server/broker/redis/connection.ts'
 import { RedisFailure } from '../../server/broker/redis/failure.ts'
 import { createRedisLink, type LinkState, type RedisLink } from '../../server/broker/redis/link.ts'
-import { createRoomsProbe } from '../../server/broker/redis/probes.ts'
+import { createRoomsProbe, type Probe } from '../../server/broker/redis/probes.ts'
 import { makeCertificates } from '../support/certificates.ts'
 import { startChild } from '../support/child.ts'
 import { eventually } from '../support/eventually.ts'
@@ -25,6 +25,7 @@ interface Followed extends RedisLink {
 function openLink(
   scope: Scope,
   address: { host: string; port: number; tls?: Endpoint['tls'] },
+  probe: Probe = createRoomsProbe(randomUUID()),
 ): Followed {
   const states: string[] = []
   let restored = 0
@@ -38,7 +39,7 @@ function openLink(
       password: undefined,
       tls: address.tls,
     }),
-    probe: createRoomsProbe(randomUUID()),
+    probe,
     observer: {
       failed: () => undefined,
       changed: (state) => void states.push(nameOf(state)),
@@ -181,6 +182,37 @@ describe.concurrent('the Redis link', () => {
       await eventually(() => heard.length === round && added.length === 1)
     }
     expect(heard).toEqual(['1', '2', '3'])
+  })
+
+  test('a nonce that is lost with its connection is not waited for, however busy the next one is', async ({
+    onTestFinished,
+  }) => {
+    const scope = createScope()
+    onTestFinished(() => scope.close())
+    const redis = await startRedis(scope)
+    const rooms = createRoomsProbe(randomUUID())
+    let losses = 0
+    const link = openLink(scope, redis, {
+      channel: rooms.channel,
+      async run(command, nonce, thorough) {
+        if (losses === 1) {
+          losses += 1
+          await command(['CLIENT', 'KILL', 'TYPE', 'pubsub'])
+        }
+        return rooms.run(command, nonce, thorough)
+      },
+    })
+    await link.ready
+    const heard = await listen(link, 'busy')
+    const traffic = setInterval(() => {
+      link.command(['PUBLISH', 'busy', 'x']).catch(() => undefined)
+    }, 20)
+    scope.defer(() => clearInterval(traffic))
+    await eventually(() => heard.length > 0)
+
+    losses = 1
+    await eventually(() => link.restored === 2, { what: 'onRestored' })
+    expect(sinceFirstOk(link)).toEqual(['ok', 'closed', 'ok'])
   })
 
   test('D7: while there is no server, commands are refused at once and nothing is queued', async ({

@@ -86,13 +86,16 @@ export function createRedisLink(deps: LinkDeps): RedisLink {
   const restoredListeners: (() => void)[] = []
   const dedicated: Connection[] = []
   let state: LinkState = { name: 'starting' }
-  /** Commands are refused without asking while this is set. */
-  let commandsFail: FailureKind | undefined = 'closed'
+  /** Commands are refused without asking; the state says why. */
+  let refusing = true
   let interrupted = true
-  let awaited: { nonce: string; arrived: () => void } | undefined
+  let awaited:
+    | { nonce: string; arrived: () => void; lost: (failure: RedisFailure) => void }
+    | undefined
   let timer: NodeJS.Timeout | undefined
   let probing = false
   let closed = false
+  /** When Redis last answered, be it with an error. */
   let answeredAt = performance.now()
   let announceReady: () => void = () => undefined
   const ready = new Promise<void>((resolve) => {
@@ -120,7 +123,7 @@ export function createRedisLink(deps: LinkDeps): RedisLink {
   }
 
   function succeed(dataKept: boolean): void {
-    commandsFail = undefined
+    refusing = false
     answeredAt = performance.now()
     if (state.name !== 'ok') enter({ name: 'ok', since: Date.now() })
     announceReady()
@@ -132,7 +135,7 @@ export function createRedisLink(deps: LinkDeps): RedisLink {
   const commands = createConnection(deps.endpoint, {
     up: () => probeSoon(),
     failed(failure) {
-      commandsFail = failure.kind
+      refusing = true
       fail(failure)
     },
   })
@@ -142,6 +145,9 @@ export function createRedisLink(deps: LinkDeps): RedisLink {
         up: () => probeSoon(),
         failed(failure) {
           interrupted = true
+          // The nonce went with the connection. Waiting for silence would be no end: the next
+          // connection may never be silent.
+          awaited?.lost(failure)
           fail(failure)
         },
       })
@@ -160,13 +166,17 @@ export function createRedisLink(deps: LinkDeps): RedisLink {
     const nonce = randomUUID()
     const arrival = subscriptions?.expect(
       PROBE_DEADLINE_MS,
-      new Promise<void>((resolve) => {
-        awaited = { nonce, arrived: resolve }
+      new Promise<void>((arrived, lost) => {
+        awaited = { nonce, arrived, lost }
       }),
     )
     const command: Command = (args) => commands.command(args, PROBE_DEADLINE_MS)
     const thorough = state.name !== 'ok'
-    const [, dataKept] = await Promise.all([arrival, deps.probe.run(command, nonce, thorough)])
+    const work = deps.probe.run(command, nonce, thorough).catch((error: unknown) => {
+      refusing = true
+      throw error
+    })
+    const [, dataKept] = await Promise.all([arrival, work])
     return dataKept
   }
 
@@ -180,11 +190,12 @@ export function createRedisLink(deps: LinkDeps): RedisLink {
       succeed(dataKept)
     } catch (error) {
       if (closed) return
-      const failure = error instanceof RedisFailure ? error : new RedisFailure('other')
-      commandsFail ??= failure.kind
+      const failure = toRedisFailure(error)
       fail(failure)
-      if (performance.now() - answeredAt > REPLACE_AFTER_MS) {
-        answeredAt = performance.now()
+      const now = performance.now()
+      if (failure.kind !== 'timeout') answeredAt = now
+      if (now - answeredAt > REPLACE_AFTER_MS) {
+        answeredAt = now
         commands.replace()
         subscriptions?.replace()
       }
@@ -211,13 +222,13 @@ export function createRedisLink(deps: LinkDeps): RedisLink {
     },
     ready,
     async command(args) {
-      if (commandsFail !== undefined) throw new RedisFailure(commandsFail)
+      if (refusing) throw new RedisFailure(state.name === 'down' ? state.kind : 'closed')
       try {
         return await commands.command(args)
       } catch (error) {
-        const failure = error instanceof RedisFailure ? error : new RedisFailure('other')
+        const failure = toRedisFailure(error)
         if (GENERAL.has(failure.kind)) {
-          commandsFail = failure.kind
+          refusing = true
           fail(failure)
         }
         throw failure
@@ -245,4 +256,8 @@ export function createRedisLink(deps: LinkDeps): RedisLink {
       for (const connection of dedicated) connection.close()
     },
   }
+}
+
+function toRedisFailure(error: unknown): RedisFailure {
+  return error instanceof RedisFailure ? error : new RedisFailure('other')
 }
