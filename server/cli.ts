@@ -69,7 +69,12 @@ export function helpText(): string {
     lines.push(`  ${name.padEnd(10)}${description}`)
   }
   lines.push('', 'Flags', '  -h, --help     Prints this.', '  -v, --version  Prints the version.')
-  lines.push('', 'Configuration comes from the environment:')
+  lines.push(
+    '',
+    'Configuration comes from the environment; an empty value counts as unset. Times are a number and',
+    'a unit (ms, s, m, h, d), sizes a number of bytes or with kb, mb. Malformed settings end the',
+    `process with exit code ${EXIT_CONFIG}, after naming every one of them.`,
+  )
   for (const { group, rows } of optionGroups()) {
     lines.push('', group)
     for (const [name, option] of rows) {
@@ -90,14 +95,14 @@ function printConfig(io: CliIo): number {
     return print(`${JSON.stringify(withoutSecrets(config), undefined, 2)}\n`, io)
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
-    io.stderr.write(`${configErrorText(error)}\n`)
+    io.stderr.write(configErrorText(error))
     return EXIT_CONFIG
   }
 }
 
 /** One line for each problem. */
 export function configErrorText(error: ConfigError): string {
-  return error.problems.map(({ variable, message }) => `error: ${variable} ${message}`).join('\n')
+  return error.problems.map(({ variable, message }) => `error: ${variable} ${message}\n`).join('')
 }
 
 /** Fit for printing. What is absent is null, so that it shows. */

@@ -9,7 +9,7 @@ import {
   type OptionReader,
   type ReadFile,
 } from './option-reader.ts'
-import { findTypos } from './option-typos.ts'
+import { findStrangers, findTypos } from './option-typos.ts'
 import { type OptionName, optionNames, options } from './options.ts'
 import { type RedisTarget, readRedisRoles } from './redis-roles.ts'
 
@@ -100,7 +100,15 @@ export function readConfig(
   if (config.dedupWindowMs > config.roomLogTtlMs) {
     reader.problem('DEDUP_WINDOW', 'must not be longer than ROOM_LOG_TTL')
   }
+  if (config.shutdownTimeoutMs < config.drainNoticeMs + config.drainPeriodMs) {
+    const message =
+      'is shorter than DRAIN_NOTICE and DRAIN_PERIOD together: many clients would be cut off at its end'
+    reader.warn('SHUTDOWN_TIMEOUT', message)
+  }
   refuseUnsupported(env, reader)
+  for (const { variable, instead } of findStrangers(env)) {
+    reader.warn(variable, `is not an option; use ${instead}`)
+  }
   for (const { variable, meant } of findTypos(env)) {
     reader.warn(variable, `is not an option; did you mean ${meant}?`)
   }

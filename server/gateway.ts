@@ -220,6 +220,7 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
     const observer = createRedisEvents(role, {
       logger,
       metrics,
+      address: `${target.host}:${target.port}/${target.database}`,
       hint: refusedPasswordHint(target.source),
     })
     const link = createRedisLink({

@@ -47,7 +47,9 @@ async function run(): Promise<void> {
   )
 
   await gateway.start().catch((error: unknown) => {
-    logger.fatal({ err: error }, 'cannot listen')
+    const { code, message } = error as NodeJS.ErrnoException
+    const reason = code === 'EADDRINUSE' ? 'another process listens there' : message
+    logger.fatal({ code, host: config.host, port: config.port }, `cannot listen: ${reason}`)
     process.exit(1)
   })
 }

@@ -5,6 +5,21 @@ import { optionNames } from './options.ts'
 const MIN_NAME_LENGTH = 8
 const MAX_DISTANCE = 2
 
+/** What others call what is in our URLs. */
+const PARTS_OF_URL = /^((?:WEBSOCKET_)?REDIS)_(HOST|PORT|DB|DATABASE|TLS|SSL)$/
+
+/**
+ * Variables by which somebody means to name a Redis, where no URL does. `tcp://…` is what container
+ * platforms set for a service of that name.
+ */
+export function findStrangers(env: Environment): { variable: string; instead: string }[] {
+  return Object.entries(env).flatMap(([variable, value]) => {
+    const prefix = PARTS_OF_URL.exec(variable)?.[1]
+    if (prefix === undefined || !value || value.startsWith('tcp://')) return []
+    return env[`${prefix}_URL`] ? [] : [{ variable, instead: `${prefix}_URL` }]
+  })
+}
+
 /** Variables that are set, are not options, and differ from one that is unset by at most two letters. */
 export function findTypos(env: Environment): { variable: string; meant: string }[] {
   const known = new Set<string>(optionNames)

@@ -178,8 +178,10 @@ export function createConnection(identity: Identity, socketPath: string): Connec
   })
 
   on('gateway:status', ({ state, reason }) => {
-    if (!ready) update({ notice: reason })
-    else update({ state: state === 'ok' ? 'live' : 'degraded', notice: reason })
+    const notice =
+      reason && `The gateway cannot reach its message store (${reason}); what you send waits.`
+    if (!ready) update({ notice })
+    else update({ state: state === 'ok' ? 'live' : 'degraded', notice })
   })
 
   on('gateway:drain', () => update({ notice: 'This instance is handing us to another one.' }))

@@ -20,7 +20,7 @@ export function operatorsOnly(token: string | undefined): RequestHandler {
       if (direct && LOOPBACK.test(request.socket.remoteAddress ?? '')) return next()
       throw new GatewayError('FORBIDDEN', 'set OPERATOR_TOKEN, or ask from loopback')
     }
-    const given = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1]
+    const given = /^Bearer +(.+)$/i.exec(request.headers.authorization ?? '')?.[1]
     if (given === undefined) throw new GatewayError('UNAUTHORIZED', 'a bearer token is needed')
     if (!same(given, token))
       throw new GatewayError('FORBIDDEN', 'the token is not the operator\u2019s')

@@ -1,3 +1,4 @@
+import type { core } from 'zod'
 import { GatewayError } from '../errors.ts'
 import { MAX_BODY_DEPTH, type Request, type RequestName, requests } from '../protocol.ts'
 
@@ -14,7 +15,32 @@ export function parseRequest<Name extends RequestName>(
   if (parsed.success) return parsed.data as Request<Name>
   const [issue] = parsed.error.issues
   const field = issue?.path.join('.') || 'payload'
-  throw new GatewayError('BAD_REQUEST', `${field}: ${issue?.message ?? 'is not valid'}`)
+  throw new GatewayError('BAD_REQUEST', `${field}: ${issue ? wording(issue) : 'is not valid'}`)
+}
+
+const TYPES: Partial<Record<string, string>> = {
+  string: 'a string',
+  number: 'a number',
+  int: 'a whole number',
+  boolean: 'true or false',
+  object: 'an object',
+}
+
+/** The validator's own words are about its schema, not about the request. */
+function wording(issue: core.$ZodIssue): string {
+  switch (issue.code) {
+    case 'invalid_type':
+      if (issue.message.endsWith('received undefined')) return 'is missing'
+      return `must be ${TYPES[issue.expected] ?? issue.expected}`
+    case 'too_small':
+      return issue.origin === 'string' ? 'must not be empty' : `must be at least ${issue.minimum}`
+    case 'too_big': {
+      const unit = issue.origin === 'string' ? ' characters' : ''
+      return `must be at most ${issue.maximum}${unit}`
+    }
+    default:
+      return issue.message
+  }
 }
 
 /**

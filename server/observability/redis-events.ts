@@ -34,18 +34,27 @@ const SETTLE_MS = 1000
  * What happens to one Redis role, as metrics and as log lines: one line per change of state, then a
  * count. The system this replaces wrote 271 lines in two minutes about one wrong password.
  *
+ * @param deps.address where this Redis is, `host:port/database`; in every line
  * @param deps.hint added where Redis refuses the password
  */
 export function createRedisEvents(
   role: string,
-  deps: { logger: Logger; metrics: Metrics; hint?: string | undefined; now?: () => number },
+  deps: {
+    logger: Logger
+    metrics: Metrics
+    address: string
+    hint?: string | undefined
+    now?: () => number
+  },
 ): RedisEvents {
   const { metrics, hint } = deps
   const now = deps.now ?? Date.now
-  const logger = deps.logger.child({ role })
+  const logger = deps.logger.child({ role, redis: deps.address })
   const written: number[] = []
   let state: State = { name: 'starting' }
   let failures = 0
+  /** How long it was down before it came back, ms. */
+  let downMs: number | undefined
   /** What the last line said; a state that is back to it needs none. */
   let reported = 'starting'
   let timer: NodeJS.Timeout | undefined
@@ -80,8 +89,9 @@ export function createRedisEvents(
       )
       later(REMINDER_MS)
     } else {
-      logger.info({ failures }, `Redis ${role} connected`)
+      logger.info({ failures, ...(downMs !== undefined && { downMs }) }, `Redis ${role} connected`)
       failures = 0
+      downMs = undefined
     }
   }
 
@@ -91,6 +101,7 @@ export function createRedisEvents(
       metrics.redisErrors.inc({ role, kind })
     },
     changed(next) {
+      if (state.name === 'down' && next.name === 'ok') downMs = now() - state.since
       state = next
       metrics.redisUp.set({ role }, next.name === 'ok' ? 1 : 0)
       if (next.name === 'down' && next.kind === 'closed') later(SETTLE_MS)

@@ -229,9 +229,20 @@ describe('misspelt names', () => {
   })
 
   test('neither other names nor those whose right one is set', () => {
-    expect(warnings({ REDIS_PORT: 'tcp://10.0.0.1:6379', REDIS_HOST: 'x', HOSTNAME: 'x' })).toEqual(
-      [],
-    )
+    expect(warnings({ REDIS_PORT: 'tcp://10.0.0.1:6379', HOSTNAME: 'x' })).toEqual([])
     expect(warnings({ REDIS_URI: 'x', REDIS_URL: 'redis://redis' })).toEqual([])
+  })
+
+  test('nor a host by itself, which would be ignored where there is no URL', () => {
+    expect(warnings({ REDIS_HOST: 'redis', REDIS_PORT: '6379' })).toMatchObject([
+      { variable: 'REDIS_HOST', message: 'is not an option; use REDIS_URL' },
+      { variable: 'REDIS_PORT' },
+    ])
+    expect(warnings({ REDIS_HOST: 'redis', REDIS_URL: 'redis://redis' })).toEqual([])
+  })
+
+  test('a stop that is cut short', () => {
+    expect(warnings({ SHUTDOWN_TIMEOUT: '5s' })).toMatchObject([{ variable: 'SHUTDOWN_TIMEOUT' }])
+    expect(warnings({ SHUTDOWN_TIMEOUT: '12s' })).toEqual([])
   })
 })

@@ -12,6 +12,7 @@ afterEach(() => void vi.useRealTimers())
 interface Line {
   msg: string
   role: string
+  redis: string
   kind?: string
   failures: number
   downMs?: number
@@ -31,7 +32,7 @@ function follow(hint?: string) {
       },
     },
   )
-  const events = createRedisEvents('rooms', { logger, metrics, hint })
+  const events = createRedisEvents('rooms', { logger, metrics, address: 'redis:6379/0', hint })
   return {
     lines,
     times,
@@ -56,11 +57,13 @@ describe('the log of a Redis role', () => {
     redis.up()
     redis.down('refused')
     redis.fails('refused', 500)
+    vi.advanceTimersByTime(MINUTE / 2)
     redis.up()
+    expect(redis.lines.map(({ redis: address }) => address)).toEqual(Array(3).fill('redis:6379/0'))
     expect(redis.lines).toMatchObject([
       { msg: 'Redis rooms connected', role: 'rooms' },
       { msg: 'Redis connection failed: what refused means', kind: 'refused', failures: 1 },
-      { msg: 'Redis rooms connected', failures: 501 },
+      { msg: 'Redis rooms connected', failures: 501, downMs: MINUTE / 2 },
     ])
   })
 

@@ -45,6 +45,22 @@ describe('a request', () => {
     expect(message.startsWith(`${field}: `)).toBe(true)
   })
 
+  it.each<[RequestName, unknown, string]>([
+    ['room:join', null, 'payload: must be an object'],
+    ['room:send', { room: 'r', id: 'i' }, 'body: is missing'],
+    ['room:send', { room: 'r', id: '', body: 1 }, 'id: must not be empty'],
+    [
+      'room:send',
+      { room: 'r', id: 'x'.repeat(129), body: 1 },
+      'id: must be at most 128 characters',
+    ],
+    ['room:history', { room: 'r', before: 1.5 }, 'before: must be a whole number'],
+    ['room:history', { room: 'r', before: -1 }, 'before: must be at least 0'],
+    ['room:typing', { room: 'r', typing: 1 }, 'typing: must be true or false'],
+  ])('%s with %j is told: %s', (name, payload, told) => {
+    expect(refusal(() => parseRequest(name, payload)).message).toBe(told)
+  })
+
   it('reaches no prototype, and holds only what is known', () => {
     expect(parseRequest('room:leave', { room: 'r', more: 1 })).toEqual({ room: 'r' })
     const hostile = JSON.parse('{"room":"r","__proto__":{"presence":true},"constructor":{}}')

@@ -13,8 +13,14 @@ export type FailureKind =
   | 'readonly'
   | 'oom'
   | 'maxclients'
+  /** Redis takes no writes because it cannot save (MISCONF). */
+  | 'misconf'
+  /** A cluster that does not serve, or not this key from here. */
+  | 'cluster'
+  /** The database number in the URL does not exist there. */
+  | 'database'
   | 'closed'
-  /** Fewer replicas than ROOM_ACK_REPLICAS confirmed a write. */
+  /** Fewer replicas than ROOM_ACK_REPLICAS, or than Redis' own min-replicas-to-write. */
   | 'replicas'
   /** Redis lost a script; the caller loads it again, so that nobody else sees this. */
   | 'noscript'
@@ -55,6 +61,9 @@ const EXPLANATIONS: Record<FailureKind, string> = {
   readonly: 'this Redis is a read-only replica',
   oom: 'Redis is out of memory (maxmemory)',
   maxclients: 'Redis has reached its limit of connections (maxclients)',
+  misconf: 'Redis refuses writes because it cannot save its data; see its log and its disk',
+  cluster: 'the Redis cluster does not serve this key here; is this one node of a cluster?',
+  database: 'Redis has no database of this number',
   closed:
     'the connection was closed; if this repeats at once, check whether the port wants TLS (rediss://)',
   replicas: 'too few replicas confirmed the write',
@@ -74,6 +83,10 @@ const BY_REPLY: readonly (readonly [RegExp, FailureKind])[] = [
   [/^OOM\b/, 'oom'],
   [/max number of clients/i, 'maxclients'],
   [/^NOSCRIPT\b/, 'noscript'],
+  [/^MISCONF\b/, 'misconf'],
+  [/^NOREPLICAS\b/, 'replicas'],
+  [/^(CLUSTERDOWN|MOVED|ASK|CROSSSLOT|TRYAGAIN)\b/, 'cluster'],
+  [/DB index is out of range|invalid DB index|SELECT is not allowed in cluster mode/i, 'database'],
   [/^ERR Protocol error|^Protocol error|Unknown RESP type/i, 'parse'],
 ]
 
@@ -100,6 +113,15 @@ function missingRight(message: string): string | undefined {
   return undefined
 }
 
+/** The word in capitals that begins an error reply of Redis; the rest may hold anything. */
+function errorWord(message: string): string | undefined {
+  return /^[A-Z]{2,20}(?= )/.exec(message)?.[0]
+}
+
+function nameOf(error: unknown): string {
+  return error instanceof Error ? error.name : typeof error
+}
+
 /**
  * @param overTls a connection that ends during the handshake of a TLS connection failed in TLS.
  */
@@ -122,5 +144,5 @@ export function classify(error: unknown, overTls = false): { kind: FailureKind; 
   if (kind !== undefined) return { kind: overTls && kind === 'closed' ? 'tls' : kind }
   if (/timeout/i.test(message)) return { kind: 'timeout' }
   if (/closed|offline|disconnect/i.test(message)) return { kind: overTls ? 'tls' : 'closed' }
-  return { kind: 'other', detail: code || (error instanceof Error ? error.name : typeof error) }
+  return { kind: 'other', detail: code || errorWord(message) || nameOf(error) }
 }

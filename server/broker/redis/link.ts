@@ -75,6 +75,8 @@ const GENERAL: ReadonlySet<FailureKind> = new Set([
   'loading',
   'readonly',
   'oom',
+  'misconf',
+  'cluster',
   'timeout',
   'closed',
 ])
