@@ -4,6 +4,18 @@ import type { RedisLink } from './link.ts'
 
 type Handler = (message: Buffer, channel: Buffer) => void
 
+/** The adapter, and the subscriptions that it is going to want. */
+export interface RoomsAdapter {
+  adapter: NonNullable<Broker['adapter']>
+  /**
+   * Subscribes to what is sent to the Socket.IO room of a room before its first member is there, so
+   * that it goes out in one command with the room's own subscription; kept until `unfollow`. What
+   * fails is tried again when the link is back.
+   */
+  follow(room: string): void
+  unfollow(room: string): void
+}
+
 /**
  * The Socket.IO adapter for everything that may be lost: typing, `fetchSockets`, cluster-wide
  * disconnects, and what embedders emit.
@@ -14,35 +26,49 @@ type Handler = (message: Buffer, channel: Buffer) => void
  * adapter drops the promises of its subscriptions: ours never reject (facts: an unhandled TimeoutError
  * ended the process).
  */
-export function createAdapter(link: RedisLink, keyPrefix: string): NonNullable<Broker['adapter']> {
-  const wanted = new Map<string, Handler>()
+export function createAdapter(link: RedisLink, keyPrefix: string): RoomsAdapter {
+  const channelPrefix = `${keyPrefix}:io`
+  /** The package's name for a room's channel, in the namespace of rooms. */
+  const channelOf = (room: string) => `${channelPrefix}#/#${room}#`
+  const handlers = new Map<string, Handler>()
+  const followed = new Set<string>()
+  const failed = new Set<string>()
   link.onRestored(() => {
     // After a failed subscription; the ones the link knows are restored before it reports back.
-    for (const [channel, handler] of wanted) subscribe(channel, handler)
+    for (const channel of failed) {
+      failed.delete(channel)
+      if (handlers.has(channel) || followed.has(channel)) subscribe(channel)
+    }
   })
 
-  function subscribe(channel: string, handler: Handler): void {
+  function subscribe(channel: string): void {
     const name = Buffer.from(channel)
     link
       .subscribe(channel, (message) => {
         try {
-          handler(message, name)
+          handlers.get(channel)?.(message, name)
         } catch {
           // Not from an adapter: what throws in here would end the connection of all rooms.
         }
       })
-      .then(() => wanted.delete(channel))
-      .catch(() => wanted.set(channel, handler))
+      .then(() => failed.delete(channel))
+      .catch(() => failed.add(channel))
+  }
+
+  async function unsubscribe(channel: string): Promise<void> {
+    failed.delete(channel)
+    await link.unsubscribe(channel).catch(() => undefined) // not connected: nothing to leave
   }
 
   const client = {
     async sSubscribe(channel: string, handler: Handler): Promise<void> {
-      subscribe(channel, handler)
+      handlers.set(channel, handler)
+      if (!followed.has(channel)) subscribe(channel)
     },
     async sUnsubscribe(channels: string | string[]): Promise<void> {
       for (const channel of [channels].flat()) {
-        wanted.delete(channel)
-        await link.unsubscribe(channel).catch(() => undefined) // not connected: nothing to leave
+        handlers.delete(channel)
+        if (!followed.has(channel)) await unsubscribe(channel)
       }
     },
     // The adapter reports a rejected publication to its caller or drops it; it never goes unhandled.
@@ -51,5 +77,17 @@ export function createAdapter(link: RedisLink, keyPrefix: string): NonNullable<B
     sendCommand: async (args: string[]) =>
       link.command(args.map((arg) => (arg === 'SHARDNUMSUB' ? 'NUMSUB' : arg))),
   }
-  return createShardedAdapter(client, client, { channelPrefix: `${keyPrefix}:io` })
+  return {
+    adapter: createShardedAdapter(client, client, { channelPrefix }),
+    follow(room) {
+      const channel = channelOf(room)
+      followed.add(channel)
+      if (!handlers.has(channel)) subscribe(channel)
+    },
+    unfollow(room) {
+      const channel = channelOf(room)
+      followed.delete(channel)
+      if (!handlers.has(channel)) void unsubscribe(channel)
+    },
+  }
 }

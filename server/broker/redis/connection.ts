@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createClient, ErrorReply } from 'redis'
 import { classify, type FailureKind, RedisFailure } from './failure.ts'
 import { createPatience } from './patience.ts'
+import { createSubscriptionBatches } from './subscription-batches.ts'
 
 /** Where and as whom to connect; a part of `RedisTarget`, so never a URL. */
 export interface Endpoint {
@@ -222,6 +223,19 @@ export function createConnection(
     }
   }
 
+  // Not connected by the time they are sent: the next connection has them, or has nothing to leave.
+  const batches = createSubscriptionBatches({
+    async subscribe(names) {
+      if (current === undefined) return
+      await onClient(COMMAND_DEADLINE_MS, (client) => client.subscribe(names, onMessage, true))
+    },
+    async unsubscribe(names) {
+      if (current === undefined) return
+      // With its listener: without it a SUBSCRIBE that follows before the reply is not even sent.
+      await onClient(COMMAND_DEADLINE_MS, (client) => client.unsubscribe(names, onMessage, true))
+    },
+  })
+
   void run()
 
   return {
@@ -234,7 +248,7 @@ export function createConnection(
       channels.set(channel, listener)
       if (current === undefined) return
       try {
-        await onClient(COMMAND_DEADLINE_MS, (client) => client.subscribe(channel, onMessage, true))
+        await batches.subscribe(channel)
       } catch (error) {
         if (error instanceof RedisFailure && !error.outcomeUnknown) channels.delete(channel)
         throw error
@@ -243,8 +257,7 @@ export function createConnection(
     async unsubscribe(channel) {
       channels.delete(channel)
       if (current === undefined) return
-      // With its listener: without it a SUBSCRIBE that follows before the reply is not even sent.
-      await onClient(COMMAND_DEADLINE_MS, (client) => client.unsubscribe(channel, onMessage, true))
+      await batches.unsubscribe(channel)
     },
     expect: patience.expect,
     replace() {

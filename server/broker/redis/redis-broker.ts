@@ -40,10 +40,23 @@ export function createRedisBroker(
   // A fail-over or a mended configuration shows after the next interruption at the latest.
   link.onRestored(() => void readEviction())
 
+  const log = createRedisLog(link, options, replication)
+  const { adapter, follow, unfollow } = createAdapter(link, options.keyPrefix)
+
   return {
-    log: createRedisLog(link, options, replication),
+    log: {
+      ...log,
+      subscribe(room) {
+        follow(room) // in the same turn, so in the same command
+        return log.subscribe(room)
+      },
+      unsubscribe(room) {
+        unfollow(room)
+        return log.unsubscribe(room)
+      },
+    },
     sessions: createRedisSessions(link, options.keyPrefix),
-    adapter: createAdapter(link, options.keyPrefix),
+    adapter,
     durability: () => durability,
     ready: link.ready,
     trouble: () =>
