@@ -144,7 +144,7 @@ export function createHandlers(deps: HandlerDeps) {
       connection: Connection,
       { room, before, limit }: Request<'room:history'>,
     ): Promise<HistoryReply> {
-      const read = () => rooms.history(room, before, limit)
+      const read = () => rooms.history(room, before, limit, connection.member)
       const { tail, entries } = await connection.read(read)
       return { messages: wireMessages(room, tail.epoch, entries) }
     },
