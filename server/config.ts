@@ -51,6 +51,9 @@ export interface Config {
   drainPeriodMs: number
   operatorToken: string | undefined
   maxClientBacklogBytes: number
+  /** 0: no limit. */
+  maxConnections: number
+  maxConnectQueue: number
   roomAckReplicas: number
 }
 
@@ -90,6 +93,8 @@ export function readConfig(
     drainNoticeMs: reader.value('DRAIN_NOTICE'),
     drainPeriodMs: reader.value('DRAIN_PERIOD'),
     operatorToken: reader.value('OPERATOR_TOKEN'),
+    maxConnections: reader.value('MAX_CONNECTIONS'),
+    maxConnectQueue: reader.value('MAX_CONNECT_QUEUE'),
     maxClientBacklogBytes: reader.value('MAX_CLIENT_BACKLOG'),
     roomAckReplicas: reader.value('ROOM_ACK_REPLICAS'),
   }

@@ -13,17 +13,22 @@ import { createRedisLink, type RedisLink, type RedisRole } from './broker/redis/
 import { createCacheProbe, createRoomsProbe } from './broker/redis/probes.ts'
 import { createRedisBroker } from './broker/redis/redis-broker.ts'
 import type { Config, RedisTarget } from './config.ts'
+import { createAdmission } from './edge/admission.ts'
+import { watchArrivals } from './edge/arrivals.ts'
 import { handOver } from './edge/drain.ts'
 import { limitConnects } from './edge/engine.ts'
 import { createHandlers } from './edge/handlers.ts'
+import { admitHandshakes, admitReturns } from './edge/handshakes.ts'
 import { createHttp } from './edge/http.ts'
 import { createOutlet } from './edge/outlet.ts'
+import { createOverload } from './edge/overload.ts'
 import { createSockets } from './edge/sockets.ts'
 import { createStatus } from './edge/status.ts'
 import { createEvents } from './observability/events.ts'
 import { type Health, readHealth } from './observability/health.ts'
 import { createLogger, type Logger } from './observability/logger.ts'
 import { createMetrics, type Metrics } from './observability/metrics.ts'
+import { createOverloadEvents } from './observability/overload-events.ts'
 import { createRedisEvents, type RedisEvents } from './observability/redis-events.ts'
 import { MAX_HISTORY, MAX_ID_LENGTH, MAX_ROOM_BYTES, MAX_ROOMS } from './protocol.ts'
 import { createRooms } from './rooms/rooms.ts'
@@ -66,6 +71,18 @@ const FILL_PAGE = 500
 const LINGER_MS = 5000
 /** A client that takes nothing for this long is gone before its ping time-out says so. */
 const MAX_BEHIND_MS = 15_000
+/** Of both limits for slow clients, what is left while the instance cannot keep up. */
+const OVERLOADED_SHARE = 0.25
+/** Time of one turn of the event loop for newcomers, ms; a handshake takes about 0.3. */
+const ADMISSION_MS = 10
+const ADMISSION_OVERLOADED_MS = 1
+/** Clients give up by themselves after 20 s (socket.io-client's default). */
+const MAX_WAIT_MS = 10_000
+/**
+ * Connections that may wait for the process to accept them: beyond it the system drops attempts, which
+ * come again after a second, probes as well. The system's own limit (somaxconn) applies too.
+ */
+const ACCEPT_BACKLOG = 4096
 
 /** Assembles an instance in the order data flows: Redis, rooms, connections, HTTP. */
 export function createGateway(config: Config, overrides: Overrides = {}): Gateway {
@@ -73,6 +90,8 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
     overrides.logger ?? createLogger({ level: config.logLevel, instance: config.instanceId })
   const metrics = createMetrics()
   const events = createEvents({ logger, metrics })
+  const overloadEvents = createOverloadEvents({ logger, metrics })
+  const overload = createOverload(overloadEvents)
 
   // Where messages live.
   const links: { role: RedisRole; link: RedisLink; observer: RedisEvents }[] = []
@@ -111,8 +130,16 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
   const outlet = createOutlet({
     delivered: events.delivered,
     tooSlow: (member) => sockets.cutOff(member),
-    limits: { maxBacklogBytes: config.maxClientBacklogBytes, maxBehindMs: MAX_BEHIND_MS },
+    limits: {
+      get maxBacklogBytes() {
+        return config.maxClientBacklogBytes * patience()
+      },
+      get maxBehindMs() {
+        return MAX_BEHIND_MS * patience()
+      },
+    },
   })
+  const patience = () => (overload.level < 2 ? 1 : OVERLOADED_SHARE)
   const rooms = createRooms({
     log: broker.log,
     outlet,
@@ -145,7 +172,14 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
     operatorToken: config.operatorToken,
     drain: () => void stop(),
   })
-  const io = new Server(server, {
+  const admission = createAdmission({
+    budgetMs: () => (overload.level < 3 ? ADMISSION_MS : ADMISSION_OVERLOADED_MS),
+    hold: watchArrivals(server).crowding,
+    maxWaiting: config.maxConnectQueue,
+    maxWaitMs: MAX_WAIT_MS,
+    full: () => config.maxConnections > 0 && io.engine.clientsCount >= config.maxConnections,
+  })
+  const io: Server = new Server(server, {
     path: config.socketPath,
     transports: config.websocket ? ['websocket', 'polling'] : ['polling'],
     pingInterval: config.pingIntervalMs,
@@ -157,14 +191,35 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
         ? { origin: '*' }
         : { origin: [...config.corsOrigins], credentials: true },
     }),
-    allowRequest: (_request, decide) => decide(draining ? 'draining' : undefined, !draining),
+    allowRequest: admitHandshakes({
+      admission,
+      draining: () => draining,
+      refused: overloadEvents.connectRefused,
+    }),
   })
+  admitReturns(io, { admission, refused: overloadEvents.connectRefused })
   if (broker.adapter !== undefined) io.adapter(broker.adapter)
   const status = createStatus({
     trouble: broker.trouble,
     announce: (event) => sockets.announce(event),
   })
   broker.onTrouble(status.update)
+  const handlers = createHandlers({
+    rooms,
+    events,
+    instance: config.instanceId,
+    limits: {
+      maxBodyBytes: config.maxBodyBytes,
+      maxRoomBytes: MAX_ROOM_BYTES,
+      maxRooms: MAX_ROOMS,
+      maxIdLength: MAX_ID_LENGTH,
+      maxHistory: MAX_HISTORY,
+      resumeMax: config.resumeMax,
+      dedupWindowMs: config.dedupWindowMs,
+    },
+    state: () => (broker.trouble() === undefined ? 'ok' : 'degraded'),
+    durability: broker.durability,
+  })
   const sockets = createSockets({
     io,
     rooms,
@@ -172,22 +227,12 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
     sessions: createSessions({ store: broker.sessions, instance: config.instanceId }),
     status: status.current,
     maxBacklogBytes: config.maxClientBacklogBytes,
-    handlers: createHandlers({
-      rooms,
-      events,
-      instance: config.instanceId,
-      limits: {
-        maxBodyBytes: config.maxBodyBytes,
-        maxRoomBytes: MAX_ROOM_BYTES,
-        maxRooms: MAX_ROOMS,
-        maxIdLength: MAX_ID_LENGTH,
-        maxHistory: MAX_HISTORY,
-        resumeMax: config.resumeMax,
-        dedupWindowMs: config.dedupWindowMs,
+    handlers: {
+      ...handlers,
+      typing(connection, request) {
+        if (!overload.shedsVolatile()) handlers.typing(connection, request)
       },
-      state: () => (broker.trouble() === undefined ? 'ok' : 'degraded'),
-      durability: broker.durability,
-    }),
+    },
   })
   io.engine.on('connection', limitConnects)
   io.engine.on('connection_error', (error: { code: number; message: string }) => {
@@ -214,6 +259,7 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
     metrics.localRooms.set(local)
     metrics.roomMembers.set(members)
     metrics.roomsBehind.set(behind)
+    metrics.connectsWaiting.set(admission.waiting)
   })
 
   function connect(role: RedisRole, target: RedisTarget): RedisLink {
@@ -250,6 +296,7 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
     rooms.stop()
     status.stop()
     sockets.stop()
+    overload.stop()
     // Whoever was admitted meanwhile; a server disconnect would keep plain clients away for good.
     for (const connection of sockets.all()) {
       sockets.sendAway(connection, { code: 'DRAIN', reconnect: true })
@@ -284,7 +331,7 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
     metrics,
     health,
     async start() {
-      server.listen(config.port, config.host)
+      server.listen({ port: config.port, host: config.host, backlog: ACCEPT_BACKLOG })
       await once(server, 'listening')
       void Promise.all(links.map(({ link }) => link.ready)).then(() => {
         started = true

@@ -164,6 +164,18 @@ export const options = {
       description:
         'Origins whose pages may connect by polling, separated by ";"; * allows all. Unset: only pages of the same origin. Browsers do not apply CORS to WebSocket.',
     },
+    MAX_CONNECTIONS: {
+      type: integer(0, 10_000_000),
+      default: '0',
+      description:
+        'Connections that this instance takes at most; more are refused with 503 and Retry-After. 0: as many as it can.',
+    },
+    MAX_CONNECT_QUEUE: {
+      type: integer(0, 1_000_000),
+      default: '5000',
+      description:
+        'New connections that may wait while many arrive at once; more are refused with 503 and Retry-After.',
+    },
     MAX_CLIENT_BACKLOG: {
       type: size('64KiB', '1024MiB'),
       default: '2MiB',

@@ -86,6 +86,18 @@ export function createMetrics() {
       'code',
     ]),
     packetsRefused: counter('packets_refused_total', 'Connections ended by a packet.', ['reason']),
+    overloadLevel: gauge(
+      'overload_level',
+      'What is given up to keep up. 0: nothing, 1: volatile events, 2: patience with slow clients, 3: newcomers.',
+      [],
+    ),
+    shed: counter('shed_total', 'Events dropped while overloaded.', ['what']),
+    connectsWaiting: gauge('connects_waiting', 'Handshakes that wait to be admitted.', []),
+    connectsRefused: counter(
+      'connects_refused_total',
+      'Handshakes refused with 503: too many connections, a full queue, or too long a wait.',
+      ['reason'],
+    ),
     redisUp: gauge('redis_up', '1 while the probe of a role goes round.', ['role']),
     redisErrors: counter('redis_errors_total', 'Failures of Redis by role and kind.', [
       'role',

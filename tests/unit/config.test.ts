@@ -33,6 +33,8 @@ describe('options', () => {
         "logLevel": "info",
         "maxBodyBytes": 65536,
         "maxClientBacklogBytes": 2097152,
+        "maxConnectQueue": 5000,
+        "maxConnections": 0,
         "operatorToken": undefined,
         "pingIntervalMs": 25000,
         "pingTimeoutMs": 20000,
