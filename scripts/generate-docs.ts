@@ -1,10 +1,12 @@
 import { readFileSync, writeFileSync } from 'node:fs'
+import { metricsPage } from './metrics-page.ts'
 import { configurationPage, exampleEnvironment } from './option-pages.ts'
 
-/** Writes what is generated from the option table; with `--check`, fails where it differs. */
+/** Writes what is generated from the options and the metrics; with `--check`, fails where it differs. */
 const pages = {
   'docs/CONFIGURATION.md': configurationPage(),
   'env/roomwire.env.example': exampleEnvironment(),
+  'docs/METRICS.md': await metricsPage(),
 }
 
 const check = process.argv.includes('--check')
@@ -12,7 +14,7 @@ for (const [path, text] of Object.entries(pages)) {
   const file = new URL(`../${path}`, import.meta.url)
   if (!check) writeFileSync(file, text)
   else if (current(file) !== text) {
-    console.error(`${path} differs from the option table: run npm run docs`)
+    console.error(`${path} differs from what it is made from: run npm run docs`)
     process.exitCode = 1
   }
 }

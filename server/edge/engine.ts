@@ -1,3 +1,4 @@
+import type { Socket as TcpSocket } from 'node:net'
 import type { Socket } from 'socket.io'
 
 /**
@@ -18,6 +19,29 @@ export function takesFrames(conn: EngineConnection): boolean {
   const { socket } = transport
   if (!isRecord(socket) || !isRecord(socket['_sender'])) return false
   return typeof socket['_sender']['sendFrame'] === 'function'
+}
+
+/**
+ * Writes complete WebSocket frames past engine.io's queue, where nothing is in it and the TCP socket
+ * has taken everything before: the order is the same then, and what remains of a write's cost is the
+ * kernel's. Says whether it did; where not, the plain path queues and counts what waits.
+ */
+export function writeFrames(conn: EngineConnection, frames: Buffer): boolean {
+  const transport = conn.transport as unknown as Partial<WebSocketTransport>
+  const tcp = transport.socket?._socket
+  if (tcp === undefined || transport.socket?.readyState !== OPEN) return false
+  if (conn.readyState !== 'open' || transport.writable !== true || tcp.destroyed) return false
+  if (tcp.writableLength !== 0 || conn['writeBuffer']?.length !== 0) return false
+  tcp.write(frames)
+  return true
+}
+
+const OPEN = 1
+
+/** What `writeFrames` relies on: engine.io's transport, ws's WebSocket, and the socket below it. */
+interface WebSocketTransport {
+  writable: boolean
+  socket: { readyState: number; _socket?: TcpSocket }
 }
 
 /** Packets that wait because the transport has not taken the ones before. */

@@ -1,7 +1,8 @@
 import type { Socket } from 'socket.io'
 import type { Member, Outlet } from '../rooms/local-room.ts'
 import type { Entry } from '../rooms/message-log.ts'
-import { waitingPackets } from './engine.ts'
+import { waitingPackets, writeFrames } from './engine.ts'
+import { createPace } from './pace.ts'
 import { wirePosition } from './wire.ts'
 
 /** A connection as a member of rooms. */
@@ -28,7 +29,7 @@ export interface OutletDeps {
   limits: SlowLimits
 }
 
-/** What one turn of the event loop brought to one room: one buffer for all its WebSockets. */
+/** What has come for one room and is not written yet: one buffer for all its WebSockets. */
 interface Batch {
   members: ReadonlySet<Member>
   packets: string[]
@@ -42,20 +43,33 @@ interface PreEncoded {
 
 /**
  * Writes rooms' messages to connections. The messages of a room that arrive in one turn of the event
- * loop leave at its end as one buffer, made once and written once to each socket: a write per message
- * per socket is 60 % of what a stock server spends (bench/RESULTS.md).
+ * loop leave at its end as one buffer, made once and written once to each socket; under load those of
+ * a few turns do (pace.ts). A write is most of what a delivery costs (docs/PERFORMANCE.md).
  */
 export function createOutlet({ delivered, tooSlow, limits }: OutletDeps): Outlet {
   const batches = new Map<string, Batch>()
+  const pace = createPace()
   let scheduled = false
 
   function schedule(): void {
     if (scheduled) return
     scheduled = true
-    setImmediate(() => {
-      scheduled = false
-      for (const room of [...batches.keys()]) flush(room)
-    })
+    const holdMs = pace.holdMs()
+    if (holdMs < 1) setImmediate(flushAll)
+    else setTimeout(flushAll, holdMs)
+  }
+
+  function flushAll(): void {
+    scheduled = false
+    const begin = performance.now()
+    let writes = 0
+    let deliveries = 0
+    for (const [room, { members, packets }] of [...batches]) {
+      writes += members.size
+      deliveries += members.size * packets.length
+      flush(room)
+    }
+    pace.flushed(begin, performance.now(), writes, deliveries)
   }
 
   function flush(room: string): void {
@@ -64,6 +78,7 @@ export function createOutlet({ delivered, tooSlow, limits }: OutletDeps): Outlet
     batches.delete(room)
     const { members, packets } = batch
     const bytes = packets.reduce((sum, packet) => sum + packet.length, 0)
+    let frames: Buffer | undefined
     let together: PreEncoded | undefined
     let apart: PreEncoded[] | undefined
     let slow: SocketMember[] | undefined
@@ -75,7 +90,10 @@ export function createOutlet({ delivered, tooSlow, limits }: OutletDeps): Outlet
       }
       if (member.takesFrames) {
         // One packet stands for all frames of the buffer.
-        together ??= preEncoded(Buffer.concat(packets.map(textFrame)))
+        frames ??= Buffer.concat(packets.map(textFrame))
+        if (writeFrames(conn, frames)) continue
+        // One packet stands for all frames of the buffer.
+        together ??= preEncoded(frames)
         conn.write(packets[0] ?? '', together)
       } else {
         apart ??= packets.map((packet) => preEncoded(textFrame(packet)))

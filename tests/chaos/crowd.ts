@@ -158,7 +158,8 @@ export function createCrowd(options: CrowdOptions): Crowd {
         const what = client.lacks(tails)
         return what === undefined ? [] : [`${client.id} lacks ${what}`]
       })
-      return `${behind.length} clients: ${behind.slice(0, 4).join('; ')}`
+      const more = behind.length > 4 ? `; and ${behind.length - 4} more` : ''
+      return `${behind.length} clients: ${behind.slice(0, 4).join('; ')}${more}`
     },
     get calm() {
       return clients.every((client) => client.pending === 0 && client.out === 0)

@@ -3,7 +3,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Server } from 'socket.io'
 import { describe, expect, it } from 'vitest'
-import { takesFrames, waitingBytes, waitingPackets } from '../../server/edge/engine.ts'
+import { takesFrames, waitingBytes, waitingPackets, writeFrames } from '../../server/edge/engine.ts'
 import { createOutlet, type SocketMember } from '../../server/edge/outlet.ts'
 import type { RoomMessage } from '../../server/protocol.ts'
 import type { Entry } from '../../server/rooms/message-log.ts'
@@ -92,6 +92,29 @@ describe('the installed engine.io and ws', () => {
     const polling = await connect({ transports: ['polling'] })
     expect(takesFrames(memberOf(websocket).socket.conn)).toBe(true)
     expect(takesFrames(memberOf(polling).socket.conn)).toBe(false)
+  })
+
+  it('let frames past their queue exactly while nothing waits, and keep the order', async () => {
+    const { connect, memberOf } = await setUp()
+    const client = await connect()
+    const { socket } = memberOf(client)
+    const heard: unknown[] = []
+    client.socket.onAny((event) => heard.push(event))
+    // 42["now"], 42["then"]: complete text frames.
+    const frame = (text: string) =>
+      Buffer.concat([Buffer.from([0x81, text.length]), Buffer.from(text)])
+    expect(writeFrames(socket.conn, frame('42["now"]'))).toBe(true)
+    socket.emit('one')
+    // Written, but its callback has not come: what follows has to queue behind it.
+    expect(writeFrames(socket.conn, frame('42["never"]'))).toBe(false)
+    socket.emit('two')
+    await eventually(() => heard.includes('two'))
+    expect(writeFrames(socket.conn, frame('42["then"]'))).toBe(true)
+    await eventually(() => heard.includes('then'))
+    expect(heard).toEqual(['now', 'one', 'two', 'then'])
+    client.socket.disconnect()
+    await eventually(() => !socket.connected)
+    expect(writeFrames(socket.conn, frame('42["late"]'))).toBe(false)
   })
 
   it('show the packets that wait, and keep them in the array that was shown', async () => {
