@@ -15,7 +15,7 @@ export interface Turns {
 /** Pieces of one turn at most, should they cost nothing. */
 const MOST_PER_TURN = 64
 /** Held work has a turn this often all the same. */
-const HOLD_MS = 100
+const HOLD_MS = 250
 
 export function createTurns(deps: {
   /** Time that one turn has for this kind of work, ms; one piece is done in any case. */
@@ -47,6 +47,10 @@ export function createTurns(deps: {
    * callbacks, so that the time this takes counts before the next piece is begun.
    */
   function work(): void {
+    if (held()) {
+      setImmediate(work)
+      return
+    }
     let done = 0
     let idle = false
     again = false
@@ -55,7 +59,7 @@ export function createTurns(deps: {
     setImmediate(end)
 
     function piece(): void {
-      if (idle || (done > 0 ? !timeLeft() : held())) return
+      if (idle || (done > 0 && !timeLeft())) return
       const run = deps.next()
       if (run === undefined) {
         idle = true

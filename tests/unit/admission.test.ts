@@ -131,3 +131,19 @@ test('a full instance refuses, also those who waited, until somebody has left', 
   order.length = connections - 1
   expect(arrive().outcome).toBe('admitted')
 })
+
+test('while more are arriving newcomers wait, but for a turn now and then', async () => {
+  let crowding = true
+  const { arrive, arriveTogether, order, settle } = createCrowd({ hold: () => crowding })
+  expect(arrive().outcome).toBe('admitted') // the first of them
+  for (let turn = 0; turn < 5; turn += 1) await nextTurn()
+  arriveTogether(100)
+  for (let turn = 0; turn < 20; turn += 1) await nextTurn()
+  expect(order).toHaveLength(1)
+  vi.advanceTimersByTime(1000)
+  for (let turn = 0; turn < 20; turn += 1) await nextTurn()
+  expect(order).toHaveLength(1 + Math.ceil(10 / COST_MS))
+  crowding = false
+  await settle()
+  expect(order).toHaveLength(101)
+})
