@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import type { Server as HttpServer } from 'node:http'
@@ -6,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import type { Express } from 'express'
 import { Server } from 'socket.io'
+import { createEpochs } from './broker/epochs.ts'
 import type { MemoryStore } from './broker/memory.ts'
 import { createMemoryBroker } from './broker/memory-broker.ts'
 import { refusedPasswordHint } from './broker/redis/credentials.ts'
@@ -97,7 +97,7 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
   const links: { role: RedisRole; link: RedisLink; observer: RedisEvents }[] = []
   const roomsLink = config.rooms && connect('rooms', config.rooms)
   if (config.cache) connect('cache', config.cache)
-  const newEpoch = () => randomBytes(9).toString('base64url')
+  const newEpoch = createEpochs()
   const broker = roomsLink
     ? createRedisBroker(
         roomsLink,

@@ -20,7 +20,7 @@ export interface Claim {
   at?: number | undefined
 }
 
-/** A stored message. `content` is the JSON text of `{ id, from, body }`. */
+/** A stored message. `content` is the JSON text of `{ id, from, body }`, on one line. */
 export interface Entry {
   offset: number
   at: number
@@ -100,7 +100,9 @@ export interface LogListener {
 export interface MessageLog {
   /**
    * Stores a message at the room's next offset and publishes it; or, within the dedup window, finds
-   * the one with the same (room, sender, id) and changes nothing. Atomic per room (D2, D3).
+   * the one with the same (room, sender, id) and changes nothing. Atomic per room (D2, D3). Calls of
+   * one instance for one room take effect in the order they are made in; when one fails, none that
+   * was waiting behind it has been stored.
    */
   append(message: Append): Promise<Appended>
 

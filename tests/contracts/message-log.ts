@@ -89,6 +89,36 @@ export function describeMessageLog(
       expect(confusable.map((reply) => reply.duplicate)).toEqual([false, false])
     })
 
+    it('D3 keeps the order of what is asked for at once, in several rooms and with repeats', async () => {
+      const { a, b } = await setUp()
+      const heard = listenTo(b)
+      const rooms = [fresh(), fresh()]
+      await Promise.all(rooms.map((room) => b.subscribe(room)))
+      const first = await a.append(message(rooms[0] ?? '', 'm0'))
+      const sent = []
+      // Every seventh is the one before once more.
+      for (let i = 0; i < 210; i++) {
+        const id = `m${i % 7 === 6 ? i - 1 : i}`
+        for (const room of rooms) sent.push(a.append(message(room, id)))
+      }
+      const replies = await Promise.all(sent)
+      expect(replies[0]).toEqual({ position: first.position, duplicate: true })
+      await heard.frames(360)
+      for (const [index, room] of rooms.entries()) {
+        const own = replies.filter((_, i) => i % 2 === index)
+        expect(own.map(({ position }) => position.offset)).toEqual(
+          Array.from({ length: 210 }, (_, i) => i + 1 - Math.floor((i + 1) / 7)),
+        )
+        const repeats = own.flatMap(({ duplicate }, i) => (duplicate && i > 0 ? [i] : []))
+        expect(repeats).toEqual(Array.from({ length: 30 }, (_, i) => i * 7 + 6))
+        const { entries } = await a.read(room, { kind: 'last', limit: 500 })
+        const frames = heard.stored.filter((frame) => frame.room === room)
+        expect(frames.map(({ entry }) => entry)).toEqual(entries)
+        for (const { epoch } of frames) expect(epoch).toBe(own[0]?.position.epoch)
+        for (let i = 1; i < entries.length; i++) expect(entries[i]?.prevAt).toBe(entries[i - 1]?.at)
+      }
+    })
+
     it('D2 forgets ids after the window', async () => {
       const { a } = await setUp({ dedupWindowMs: 50 })
       const room = fresh()

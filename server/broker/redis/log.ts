@@ -1,7 +1,4 @@
-import { GatewayError } from '../../errors.ts'
 import {
-  type Append,
-  type Appended,
   type Claim,
   type Continuity,
   type Entry,
@@ -12,12 +9,14 @@ import {
   type Query,
   type Tail,
 } from '../../rooms/message-log.ts'
-import { RedisFailure } from './failure.ts'
-import { frameOf, roomKeys } from './keys.ts'
+import { frameOf } from './frames.ts'
+import { createGroupCommit } from './group-commit.ts'
+import { roomKeys } from './keys.ts'
 import type { RedisLink } from './link.ts'
 import type { Replication } from './replication.ts'
 import { callScript } from './script-call.ts'
-import { appendScript, readScript, renewScript, type Script } from './scripts.ts'
+import { readScript, renewScript, type Script } from './scripts.ts'
+import { rethrowRead, rethrowWrite } from './store-errors.ts'
 
 export interface RedisLogOptions {
   keyPrefix: string
@@ -38,8 +37,6 @@ export function createRedisLog(
   const logTtl = String(options.logTtlMs)
   // Meta outlives the log, which outlives the ids: a room never forgets its epoch first.
   const metaTtl = String(options.logTtlMs + options.dedupWindowMs)
-  const dedupTtl = String(options.dedupWindowMs)
-  const logMax = String(options.logMax)
   let listener: LogListener | undefined
 
   link.onRestored(() => listener?.restored())
@@ -76,17 +73,7 @@ export function createRedisLog(
   }
 
   return {
-    async append({ room, sender, id, content }: Append): Promise<Appended> {
-      const keys = roomKeys(keyPrefix, room)
-      const reply = await run(
-        appendScript,
-        [keys.meta, keys.log, keys.dedup(sender, id)],
-        [keys.channel, newEpoch(), content, logMax, logTtl, metaTtl, dedupTtl],
-      ).catch(rethrowWrite)
-      // D1, also before a duplicate is acknowledged: its first attempt may have failed right here.
-      await replication?.confirmed().catch(rethrowWrite)
-      return { duplicate: Number(reply[0]) === 1, position: tailOf(reply.slice(1)) }
-    },
+    append: createGroupCommit(link.command, options, replication),
     read: (room, query) => read(room, query).catch(rethrowRead),
     verify: (positions) =>
       // The client writes what one tick asks for in one go: this is the pipeline.
@@ -106,9 +93,7 @@ export function createRedisLog(
     },
     async subscribe(room) {
       const { channel } = roomKeys(keyPrefix, room)
-      await link
-        .subscribe(channel, (message) => receive(room, message.toString()))
-        .catch(rethrowRead)
+      await link.subscribe(channel, (message) => receive(room, message)).catch(rethrowRead)
     },
     async unsubscribe(room) {
       await link.unsubscribe(roomKeys(keyPrefix, room).channel).catch(rethrowRead)
@@ -118,23 +103,11 @@ export function createRedisLog(
     },
   }
 
-  function receive(room: string, text: string): void {
-    const frame = frameOf(text)
-    if (frame === undefined) return // not ours: whoever may publish here may also publish nonsense
-    if (frame.kind === 'message') {
-      if (isContent(frame.entry.content)) listener?.stored(room, frame.epoch, frame.entry)
-    } else listener?.renewed(room, frame.tail)
-  }
-}
-
-/** Content goes into packets as it is: what is not a message's would end every member's connection. */
-function isContent(text: string): boolean {
-  if (!text.startsWith('{"id":"')) return false
-  try {
-    JSON.parse(text)
-    return true
-  } catch {
-    return false
+  function receive(room: string, message: Buffer): void {
+    const frame = frameOf(message)
+    if (frame === undefined) return
+    if (frame.kind === 'epoch') listener?.renewed(room, frame.tail)
+    else for (const entry of frame.entries) listener?.stored(room, frame.epoch, entry)
   }
 }
 
@@ -154,26 +127,4 @@ function entriesOf(reply: unknown[]): Entry[] {
     })
   }
   return entries
-}
-
-/** Spread over a second, so that those who were refused together do not come back together. */
-function retryAfterMs(): number {
-  return Math.round(500 + Math.random() * 1000)
-}
-
-function rethrowRead(error: unknown): never {
-  if (!(error instanceof RedisFailure)) throw error
-  throw new GatewayError('UNAVAILABLE', 'the message store cannot be reached', {
-    cause: error,
-    retryAfterMs: retryAfterMs(),
-  })
-}
-
-function rethrowWrite(error: unknown): never {
-  if (!(error instanceof RedisFailure) || !error.outcomeUnknown) rethrowRead(error)
-  throw new GatewayError(
-    'OUTCOME_UNKNOWN',
-    'the message may or may not be stored; send it again with the same id',
-    { cause: error, retryAfterMs: retryAfterMs() },
-  )
 }

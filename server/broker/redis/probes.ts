@@ -44,7 +44,7 @@ export function createRoomsProbe(keyPrefix: string): Probe {
     channel: `${keys.channel}:nonce`,
     async run(command, nonce, thorough) {
       const epoch = nonce
-      const append = [keys.channel, epoch, '{}', '1', TTL_MS, TTL_MS, TTL_MS]
+      const append = [keys.channel, epoch, '1', TTL_MS, TTL_MS, TTL_MS, '{}']
       const appended = callScript(command, appendScript, [...room, keys.dedup('', nonce)], append)
       const work: Promise<unknown>[] = [
         appended,
@@ -63,7 +63,7 @@ export function createRoomsProbe(keyPrefix: string): Probe {
         )
       }
       await Promise.all(work)
-      const [, place, offset] = await appended
+      const [place, offset] = await appended
       const before = left
       left = { epoch: String(place), offset: Number(offset) }
       // As for every room: another epoch, or an offset that was there before, is another history.

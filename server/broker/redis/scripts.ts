@@ -11,8 +11,8 @@ import { createHash } from 'node:crypto'
  * that may fail (out of memory), and a failed script must leave nothing behind. PUBLISH goes last and
  * may fail (a user without the channel): the message is stored, and position checks deliver it.
  *
- * Frames: `m<epoch>:<offset>:<at>:<prevAt>:<content>` for a message, `e<epoch>:<offset>:<at>` for a
- * new epoch.
+ * Frames: `m<epoch>:<offset>:<at>:<prevAt>:<content>` for a message, and a further line of content for
+ * each that follows it at the same time; `e<epoch>:<offset>:<at>` for a new epoch.
  */
 export interface Script {
   readonly name: string
@@ -39,53 +39,95 @@ local function at_of(id) return string.sub(id, string.find(id, '-', 1, true) + 1
 `
 
 /**
- * KEYS meta, log, dedup. ARGV channel, candidate epoch, content, log length, log TTL, meta TTL,
- * dedup TTL (ms). Returns { duplicate 0|1, epoch, offset, at }.
+ * KEYS meta, log, a dedup key for each message. ARGV channel, candidate epoch, log length, log TTL,
+ * meta TTL, dedup TTL (ms), a content for each message. At most some hundred messages: unpack() and
+ * everybody else's patience have limits.
+ *
+ * The messages are taken one after the other, each as if it came alone. One that cannot be added ends
+ * that; those before it stand. Returns { epoch, offset, at, taken, error, … }: of the first `taken`
+ * messages those that are not listed after it were stored, from `offset` on, all at `at`; listed are
+ * repeats, with { number, epoch, offset, at } of where the message is. Only where nothing was taken
+ * the error is the reply.
  */
 const APPEND = `${LOAD_OR_BEGIN}
-local meta, log, dedup = KEYS[1], KEYS[2], KEYS[3]
+local meta, log = KEYS[1], KEYS[2]
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local epoch, tail, tail_at = load(meta)
-
-local first = redis.call('GET', dedup)
-if first and epoch then
-  local e, o, a = string.match(first, '^(.-):(%d+):(%d+)$')
-  if o and tonumber(o) <= tail then
-    local entry = redis.call('XRANGE', log, o, o)[1]
-    if entry then
-      -- The log is the witness: a rollback may have put another message at that offset (D2).
-      if at_of(entry[1]) == a then return { 1, epoch, o, a } end
-    elseif e == epoch then
-      return { 1, epoch, o, a } -- trimmed since
-    end
-  end
-end
+-- Never an error, also where a key holds something else: nothing may fail after the first XADD.
+local firsts = redis.call('MGET', unpack(KEYS, 3))
 
 local stale = not epoch
-if stale then epoch, tail, tail_at = ARGV[2], 0, '0' end
+if stale then
+  epoch, tail, tail_at, firsts = ARGV[2], 0, '0', {}
+  redis.call('UNLINK', log)
+end
 -- Never back, so that ids within a room ascend in time as well.
 if now < tonumber(tail_at) then now = tonumber(tail_at) end
 local at = int(now)
-local offset = int(tail + 1)
-local function add()
-  return redis.pcall('XADD', log, 'MAXLEN', '~', ARGV[4], offset .. '-' .. at, 'm', ARGV[3], 'p', tail_at)
+
+-- Where the message is that was stored under an id before (D2).
+local function stored_before(first)
+  if not first then return nil end
+  local e, o, a = string.match(first, '^(.-):(%d+):(%d+)$')
+  if not o or tonumber(o) > tail then return nil end
+  local entry = redis.call('XRANGE', log, o, o)[1]
+  if entry then
+    -- The log is the witness: a rollback may have put another message at that offset (D2).
+    if at_of(entry[1]) ~= a then return nil end
+  elseif e ~= epoch then
+    return nil
+  end -- else trimmed since
+  return o, a
 end
-if stale then redis.call('UNLINK', log) end
-local added = add()
-if type(added) == 'table' and added.err and string.find(added.err, 'equal or smaller', 1, true) then
-  -- The stream is ahead of its meta (one of them was restored or edited): the history is unverifiable.
-  redis.call('UNLINK', log)
-  epoch, tail, tail_at, offset = ARGV[2], 0, '0', '1'
-  added = add()
+
+local function add(content)
+  local id = int(tail + 1) .. '-' .. at
+  local added = redis.pcall('XADD', log, 'MAXLEN', '~', ARGV[3], id, 'm', content, 'p', tail_at)
+  return type(added) == 'table' and added.err
 end
-if type(added) == 'table' and added.err then return redis.error_reply(added.err) end
-redis.call('HSET', meta, 'e', epoch, 'o', offset, 'a', at)
-redis.call('SET', dedup, epoch .. ':' .. offset .. ':' .. at, 'PX', ARGV[7])
-redis.call('PEXPIRE', log, ARGV[5])
-redis.call('PEXPIRE', meta, ARGV[6])
-redis.pcall('PUBLISH', ARGV[1], 'm' .. epoch .. ':' .. offset .. ':' .. at .. ':' .. tail_at .. ':' .. ARGV[3])
-return { 0, epoch, offset, at }
+
+local reply = { '', '', at, 0, '' }
+local offsets, stored, contents, before = {}, {}, {}, nil
+for i = 3, #KEYS do
+  local key, content = KEYS[i], ARGV[i + 4]
+  local o, a = offsets[key], at
+  if not o then o, a = stored_before(firsts[i - 2]) end
+  if o then
+    for _, value in ipairs({ i - 2, epoch, o, a }) do reply[#reply + 1] = value end
+  else
+    local err = add(content)
+    if err and #stored == 0 and string.find(err, 'equal or smaller', 1, true) then
+      -- The stream is ahead of its meta (one of them was restored or edited): the history is unverifiable.
+      redis.call('UNLINK', log)
+      epoch, tail, tail_at, firsts = ARGV[2], 0, '0', {}
+      err = add(content)
+    end
+    if err then
+      if i == 3 then return redis.error_reply(err) end
+      reply[5] = err
+      break
+    end
+    before = before or tail_at
+    tail, tail_at = tail + 1, at
+    offsets[key] = int(tail)
+    stored[#stored + 1], contents[#contents + 1] = key, content
+  end
+  reply[4] = i - 2
+end
+if #stored == 0 then return reply end
+
+local offset = offsets[stored[1]]
+redis.call('HSET', meta, 'e', epoch, 'o', int(tail), 'a', at)
+for _, key in ipairs(stored) do
+  redis.call('SET', key, epoch .. ':' .. offsets[key] .. ':' .. at, 'PX', ARGV[6])
+end
+redis.call('PEXPIRE', log, ARGV[4])
+redis.call('PEXPIRE', meta, ARGV[5])
+local head = 'm' .. epoch .. ':' .. offset .. ':' .. at .. ':' .. before .. ':'
+redis.pcall('PUBLISH', ARGV[1], head .. table.concat(contents, '\\n'))
+reply[1], reply[2] = epoch, offset
+return reply
 `
 
 /**

@@ -1,0 +1,135 @@
+import { randomUUID } from 'node:crypto'
+import { beforeEach, expect, test } from 'vitest'
+import { type Connection, createConnection } from '../../server/broker/redis/connection.ts'
+import { createGroupCommit, type GroupCommit } from '../../server/broker/redis/group-commit.ts'
+import { roomKeys } from '../../server/broker/redis/keys.ts'
+import { eventually } from '../support/eventually.ts'
+import { type RedisServer, startRedis } from '../support/redis-server.ts'
+import { testScope } from '../support/test-scope.ts'
+
+const ROOM = 'busy'
+const keys = roomKeys('group', ROOM)
+
+let redis: RedisServer
+let connection: Connection
+let append: GroupCommit
+/** Script calls that were asked for. */
+let calls: number
+
+beforeEach(async () => {
+  const scope = testScope()
+  redis = await startRedis(scope)
+  connection = createConnection(
+    () => ({
+      host: redis.host,
+      port: redis.port,
+      database: 0,
+      username: undefined,
+      password: undefined,
+      tls: undefined,
+    }),
+    { up: () => undefined, failed: () => undefined },
+  )
+  scope.defer(() => connection.close())
+  await eventually(() => connection.up)
+  calls = 0
+  append = createGroupCommit(
+    (args) => {
+      calls += 1
+      return connection.command(args)
+    },
+    {
+      keyPrefix: 'group',
+      logMax: 10_000,
+      logTtlMs: 60_000,
+      dedupWindowMs: 60_000,
+      newEpoch: randomUUID,
+    },
+    undefined,
+  )
+})
+
+const send = (id: string, body: unknown = id) =>
+  append({ room: ROOM, sender: 's', id, content: JSON.stringify({ id, from: {}, body }) })
+
+/** The outcome in a word or two, so that many can be compared at once. */
+const outcomeOf = (sent: ReturnType<GroupCommit>) =>
+  sent.then(
+    ({ position, duplicate }) => `${duplicate ? 'again ' : ''}${position.offset}`,
+    (error: { code?: string }) => error.code ?? String(error),
+  )
+
+const storedIds = async () =>
+  [...(await redis.cli('XRANGE', keys.log, '-', '+')).matchAll(/"id":"(.*?)"/g)].map(([, id]) => id)
+
+test('D3 messages of a busy room go out together, in order, and few at a time', async () => {
+  await send('first')
+  calls = 0
+  const ids = Array.from({ length: 200 }, (_, index) => `m${index}`)
+  const outcomes = await Promise.all(ids.map((id) => outcomeOf(send(id))))
+  expect(outcomes).toEqual(ids.map((_, index) => String(index + 2)))
+  expect(calls).toBe(4)
+  expect(await storedIds()).toEqual(['first', ...ids])
+  calls = 0
+  const large = 'x'.repeat(100 * 1024)
+  await Promise.all(['a', 'b', 'c', 'd'].map((id) => send(id, large)))
+  expect(calls).toBe(2)
+  await send('e', large.repeat(5))
+})
+
+test('D2 repeats within a call, of it and of earlier ones, are told one by one', async () => {
+  await Promise.all([send('a'), send('b')])
+  const outcomes = ['b', 'c', 'c', 'a', 'd', 'c'].map((id) => outcomeOf(send(id)))
+  expect(await Promise.all(outcomes)).toEqual([
+    'again 2',
+    '3',
+    'again 3',
+    'again 1',
+    '4',
+    'again 3',
+  ])
+  expect(await storedIds()).toEqual(['a', 'b', 'c', 'd'])
+})
+
+test('D2 a key that holds something else does not spoil the call it is in', async () => {
+  await send('a')
+  await redis.cli('LPUSH', keys.dedup('s', 'c'), 'no position')
+  const outcomes = ['b', 'c', 'd'].map((id) => outcomeOf(send(id)))
+  expect(await Promise.all(outcomes)).toEqual(['2', '3', '4'])
+  expect(await outcomeOf(send('c'))).toBe('again 3')
+})
+
+test('D1 where Redis takes no more, what was stored before is still acknowledged', async () => {
+  await send('a')
+  await redis.cli('CONFIG', 'SET', 'maxmemory', '1')
+  const outcomes = ['a', 'b', 'c', 'a'].map((id) => outcomeOf(send(id)))
+  expect(await Promise.all(outcomes)).toEqual([
+    'again 1',
+    'UNAVAILABLE',
+    'UNAVAILABLE',
+    'UNAVAILABLE',
+  ])
+  await redis.cli('CONFIG', 'SET', 'maxmemory', '0')
+  expect(await Promise.all(['b', 'a'].map((id) => outcomeOf(send(id))))).toEqual(['2', 'again 1'])
+})
+
+test('D3 what waits behind a call that fails is not stored before it', async () => {
+  await send('a')
+  redis.pause()
+  const unknown = outcomeOf(send('b'))
+  await Promise.resolve() // the call of the one above begins
+  const waiting = [outcomeOf(send('c')), outcomeOf(send('d'))]
+  expect(await unknown).toBe('OUTCOME_UNKNOWN')
+  expect(await Promise.all(waiting)).toEqual(['UNAVAILABLE', 'UNAVAILABLE'])
+  redis.resume()
+  const later = ['b', 'c', 'd'].map((id) => outcomeOf(send(id)))
+  expect(await Promise.all(later)).toEqual(['again 2', '3', '4'])
+  expect(await storedIds()).toEqual(['a', 'b', 'c', 'd'])
+})
+
+test('a script that Redis lost is noticed by none of those in the call', async () => {
+  await send('a')
+  await redis.cli('SCRIPT', 'FLUSH')
+  const outcomes = ['b', 'a', 'c'].map((id) => outcomeOf(send(id)))
+  expect(await Promise.all(outcomes)).toEqual(['2', 'again 1', '3'])
+})
