@@ -60,11 +60,7 @@ export function createHandlers(deps: HandlerDeps) {
   }
 
   /** Bounds the bodies that wait for the store, of one connection and of all (D8). */
-  async function counted<T>(
-    connection: Connection,
-    bytes: number,
-    work: () => Promise<T>,
-  ): Promise<T> {
+  function reserve(connection: Connection, bytes: number): void {
     const own = connection.pendingBytes + bytes
     if (own > MAX_PENDING_BYTES || pendingBytes + bytes > MAX_PENDING_BYTES_TOTAL) {
       throw new GatewayError('OVERLOADED', 'too many messages are waiting to be stored', {
@@ -73,12 +69,11 @@ export function createHandlers(deps: HandlerDeps) {
     }
     connection.pendingBytes += bytes
     pendingBytes += bytes
-    try {
-      return await work()
-    } finally {
-      connection.pendingBytes -= bytes
-      pendingBytes -= bytes
-    }
+  }
+
+  function release(connection: Connection, bytes: number): void {
+    connection.pendingBytes -= bytes
+    pendingBytes -= bytes
   }
 
   return {
@@ -133,11 +128,15 @@ export function createHandlers(deps: HandlerDeps) {
       const from = JSON.stringify(identity.user)
       const content = `{"id":${JSON.stringify(id)},"from":${from},"body":${body}}`
       const started = performance.now()
-      const { position, duplicate } = await counted(connection, content.length, () =>
-        rooms.send({ room, sender: identity.sender, id, content }),
-      )
-      events.sent(duplicate, performance.now() - started)
-      return { id, position: wirePosition(position), duplicate, at: position.at }
+      reserve(connection, content.length)
+      try {
+        const message = { room, sender: identity.sender, id, content }
+        const { position, duplicate } = await rooms.send(message)
+        events.sent(duplicate, performance.now() - started)
+        return { id, position: wirePosition(position), duplicate, at: position.at }
+      } finally {
+        release(connection, content.length)
+      }
     },
 
     async history(

@@ -1,7 +1,8 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { bodyText, parseRequest } from '../../server/edge/requests.ts'
 import { GatewayError, toWireError } from '../../server/errors.ts'
-import { MAX_BODY_DEPTH, type RequestName } from '../../server/protocol.ts'
+import { MAX_BODY_DEPTH, type RequestName, requests } from '../../server/protocol.ts'
 
 function refusal(work: () => unknown) {
   try {
@@ -68,6 +69,32 @@ describe('a request', () => {
     expect(Object.keys(request).toSorted()).toEqual(['limit', 'room'])
     expect(Object.getPrototypeOf(request)).toBe(Object.prototype)
     expect(Reflect.get({}, 'presence')).toBeUndefined()
+  })
+
+  it('room:send is what the schema makes of it, however it is read', () => {
+    const text = fc.oneof(
+      fc.string({ unit: 'binary', maxLength: 70 }),
+      fc.string({ minLength: 60, maxLength: 210 }),
+      fc.constantFrom('', '\ud800', 'r', 'ä'.repeat(100), 'ä'.repeat(101), 'x'.repeat(128)),
+    )
+    const anything = fc.anything({ maxDepth: 1 })
+    const payload = fc.oneof(
+      anything,
+      fc.record(
+        { room: fc.oneof(text, anything), id: fc.oneof(text, anything), body: fc.json() },
+        { requiredKeys: [] },
+      ),
+      fc.record({ room: text, id: text, body: fc.jsonValue(), more: anything }),
+    )
+    fc.assert(
+      fc.property(payload, (value) => {
+        const parsed = requests['room:send'].safeParse(value)
+        const read = () => parseRequest('room:send', value)
+        if (parsed.success) expect(read()).toEqual(parsed.data)
+        else expect(read).toThrow(GatewayError)
+      }),
+      { numRuns: 500 },
+    )
   })
 
   it('never shows its own content in a refusal', () => {
