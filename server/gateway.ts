@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import type { Server as HttpServer } from 'node:http'
@@ -25,9 +26,12 @@ import { createOverload } from './edge/overload.ts'
 import { createSockets } from './edge/sockets.ts'
 import { createStatus } from './edge/status.ts'
 import { createEvents } from './observability/events.ts'
+import { createFeed } from './observability/feed.ts'
 import { type Health, readHealth } from './observability/health.ts'
 import { createLogger, type Logger } from './observability/logger.ts'
 import { createMetrics, type Metrics } from './observability/metrics.ts'
+import { createOperations } from './observability/operations.ts'
+import { createOperatorNotes } from './observability/operator-notes.ts'
 import { createOverloadEvents } from './observability/overload-events.ts'
 import { createRedisEvents, type RedisEvents } from './observability/redis-events.ts'
 import { MAX_HISTORY, MAX_ID_LENGTH, MAX_ROOM_BYTES, MAX_ROOMS } from './protocol.ts'
@@ -89,8 +93,10 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
   const logger =
     overrides.logger ?? createLogger({ level: config.logLevel, instance: config.instanceId })
   const metrics = createMetrics()
-  const events = createEvents({ logger, metrics })
-  const overloadEvents = createOverloadEvents({ logger, metrics })
+  const feed = createFeed(config.instanceId, randomUUID())
+  const notes = createOperatorNotes(feed)
+  const events = createEvents({ logger, metrics, notes })
+  const overloadEvents = createOverloadEvents({ logger, metrics, notes })
   const overload = createOverload(overloadEvents)
 
   // Where messages live.
@@ -159,6 +165,10 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
   let started = false
   let draining = false
   const health = () => readHealth(healthSource)
+  const operations = createOperations({
+    ...{ feed, notes, metrics, health },
+    directory: broker.directory,
+  })
   const {
     app,
     server,
@@ -167,6 +177,7 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
     logger,
     metrics,
     health,
+    operations,
     pageDir: pageDir(),
     socketPath: config.socketPath,
     operatorToken: config.operatorToken,
@@ -266,6 +277,7 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
     const observer = createRedisEvents(role, {
       logger,
       metrics,
+      notes,
       address: `${target.host}:${target.port}/${target.database}`,
       hint: refusedPasswordHint(target.source),
     })
@@ -290,6 +302,7 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
 
   async function shutDown(): Promise<void> {
     draining = true
+    notes.draining(sockets.count)
     const deadline = AbortSignal.timeout(config.shutdownTimeoutMs)
     const { drainNoticeMs: noticeMs, drainPeriodMs: periodMs } = config
     await handOver(sockets, { noticeMs, periodMs }, deadline)
@@ -301,7 +314,7 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
     for (const connection of sockets.all()) {
       sockets.sendAway(connection, { code: 'DRAIN', reconnect: true })
     }
-    await closeHttp()
+    await Promise.all([closeHttp(), operations.stop()])
     broker.stop()
     for (const { link, observer } of links) {
       link.close()
@@ -333,6 +346,7 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
     async start() {
       server.listen({ port: config.port, host: config.host, backlog: ACCEPT_BACKLOG })
       await once(server, 'listening')
+      operations.start()
       void Promise.all(links.map(({ link }) => link.ready)).then(() => {
         started = true
       })
