@@ -109,8 +109,13 @@ export interface MessageLog {
   /** Reads entries and tail in one atomic step, from the primary. Begins the room's epoch if it has none. */
   read(room: string, query: Query): Promise<Page>
 
-  /** Verifies many rooms' positions in as few round trips as possible, and keeps their logs from expiring. */
-  verify(positions: readonly RoomPosition[]): Promise<Verified[]>
+  /**
+   * Verifies many rooms' positions in as few round trips as possible, and keeps their logs from expiring.
+   *
+   * @param quick only compares positions with the rooms' ends, and keeps nothing: what is `whole` but
+   *   not at the end is for a fill to verify
+   */
+  verify(positions: readonly RoomPosition[], quick?: boolean): Promise<Verified[]>
 
   /**
    * Begins a new epoch if the room's is still `epoch` (compare and set), publishes that in sequence

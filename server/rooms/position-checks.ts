@@ -35,9 +35,9 @@ export function createPositionChecks(deps: {
   /** An interruption's check did not come to its end. */
   let owed = false
 
-  async function verify(rooms: LocalRoom[]): Promise<void> {
+  async function verify(rooms: LocalRoom[], quick: boolean): Promise<void> {
     const sent = rooms.map((room) => ({ room: room.name, position: room.replica.tail }))
-    const results = await log.verify(sent)
+    const results = await log.verify(sent, quick)
     const late: { room: LocalRoom; offset: number }[] = []
     rooms.forEach((room, index) => {
       const result = results[index]
@@ -61,15 +61,18 @@ export function createPositionChecks(deps: {
   }
 
   /** Most recently active rooms first: that is where somebody waits. */
-  async function verifyInTurn(rooms: LocalRoom[]): Promise<void> {
+  async function verifyInTurn(rooms: LocalRoom[], quick: boolean): Promise<void> {
     rooms.sort((a, b) => b.activeAt - a.activeAt)
     for (let start = 0; start < rooms.length && !stopped; start += BATCH) {
-      await verify(rooms.slice(start, start + BATCH))
+      await verify(rooms.slice(start, start + BATCH), quick)
     }
   }
 
   function now(): Promise<void> {
-    return verifyInTurn([...deps.rooms()].filter((room) => room.live))
+    return verifyInTurn(
+      [...deps.rooms()].filter((room) => room.live),
+      true,
+    )
   }
 
   async function afterInterruption(): Promise<void> {
@@ -90,7 +93,7 @@ export function createPositionChecks(deps: {
       index += 1
       if (room.live && (room.behind || index % turns === turn)) due.push(room)
     }
-    await verifyInTurn(due)
+    await verifyInTurn(due, false)
   }
 
   const ticker = setInterval(() => {

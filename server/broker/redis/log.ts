@@ -8,6 +8,7 @@ import {
   type Page,
   type Query,
   type Tail,
+  type Verified,
 } from '../../rooms/message-log.ts'
 import { frameOf } from './frames.ts'
 import { createGroupCommit } from './group-commit.ts'
@@ -72,14 +73,25 @@ export function createRedisLog(
     }
   }
 
+  /** Without a script: 20,000 rooms are to be looked at in much less than 2 s (D4). */
+  async function compare(room: string, position: Tail): Promise<Verified> {
+    const { meta } = roomKeys(keyPrefix, room)
+    const [epoch, offset, at] = (await link.command(['HMGET', meta, 'e', 'o', 'a'])) as unknown[]
+    const tail = { epoch: String(epoch ?? ''), offset: Number(offset), at: Number(at) }
+    if (tail.epoch !== position.epoch) return { tail, continuity: 'foreign' }
+    const contradicts =
+      tail.offset < position.offset || (tail.offset === position.offset && tail.at !== position.at)
+    return { tail, continuity: contradicts ? 'broken' : 'whole' }
+  }
+
   return {
     append: createGroupCommit(link.command, options, replication),
     read: (room, query) => read(room, query).catch(rethrowRead),
-    verify: (positions) =>
+    verify: (positions, quick = false) =>
       // The client writes what one tick asks for in one go: this is the pipeline.
       Promise.all(
         positions.map(({ room, position }) =>
-          read(room, { kind: 'after', from: position, limit: 0 }),
+          quick ? compare(room, position) : read(room, { kind: 'after', from: position, limit: 0 }),
         ),
       ).catch(rethrowRead),
     async renew(room, epoch): Promise<Tail> {
