@@ -95,12 +95,11 @@ export function createSampler(deps: {
     const rate = (name: 'stored' | 'duplicates' | 'delivered' | 'resumed' | 'reset') =>
       (after[name] - last[name]) / seconds
     const { connections, redis } = deps.health()
-    const others = deps
-      .instances()
-      .filter(({ presence }) => presence === 'live')
-      .slice(1)
+    const others = deps.instances().slice(1)
+    const unknown = others.some(({ presence }) => presence === 'unknown')
+    const live = others.filter(({ presence }) => presence === 'live')
     const all = (name: 'connections' | 'stored' | 'delivered', own: number) =>
-      others.reduce((sum, other) => sum + other[name], own)
+      unknown ? null : live.reduce((sum, other) => sum + other[name], own)
     const back = new Map<string, number>()
     for (const [cause, count] of after.back) {
       const label = CAUSES.find((each) => each === cause) ?? 'other'
@@ -135,6 +134,13 @@ export function createSampler(deps: {
 
   let sampling = false
   let timer: NodeJS.Timeout | undefined
+  function sampleOnce(): void {
+    if (sampling) return
+    sampling = true
+    void sample().finally(() => {
+      sampling = false
+    })
+  }
 
   return {
     history,
@@ -143,13 +149,8 @@ export function createSampler(deps: {
     },
     start() {
       loop.enable()
-      timer = setInterval(() => {
-        if (sampling) return
-        sampling = true
-        void sample().finally(() => {
-          sampling = false
-        })
-      }, SAMPLE_MS)
+      sampleOnce() // what the first sample is compared with
+      timer = setInterval(sampleOnce, SAMPLE_MS)
       timer.unref()
     },
     stop() {
