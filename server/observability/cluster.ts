@@ -12,7 +12,7 @@ export interface SeenInstance extends Omit<InstanceSummary, 'events'> {
 
 /** The instances that share a store, as this one sees them. */
 export interface Cluster {
-  /** This one first, the others by name. */
+  /** This one first, the others by name; whoever has fallen silent meanwhile is told of. */
   instances(): SeenInstance[]
   /** Whether the directory answers. */
   readonly known: boolean
@@ -50,6 +50,7 @@ export function createCluster(deps: {
   const others = new Map<string, Other>()
   let known = false
   let knownSince = 0
+  let exchangedAt = 0
   let first = true
   let stopped = false
   let timer: NodeJS.Timeout | undefined
@@ -80,6 +81,8 @@ export function createCluster(deps: {
   }
 
   function judge(): void {
+    // Who did not ask, being busy or stopped, cannot call others silent.
+    if (now() - exchangedAt > 2 * BEAT_MS) return
     for (const [boot, other] of others) {
       const ageMs = now() - other.heardAt
       const { instance } = other.summary
@@ -100,6 +103,7 @@ export function createCluster(deps: {
       const sightings = await directory.exchange(own)
       if (!known) knownSince = now()
       known = true
+      exchangedAt = now()
       for (const { summary, ageMs } of sightings) {
         if (summary.boot !== own.boot) see(summary, ageMs)
       }
@@ -126,12 +130,11 @@ export function createCluster(deps: {
       return known
     },
     instances() {
+      if (known) judge()
       const seen = [...others.values()].map(({ summary, heardAt, presence }): SeenInstance => {
         const { events: _, ...figures } = summary
-        const ageMs = Math.round(now() - heardAt)
-        const late = presence === 'live' && ageMs > SILENT_MS && now() - knownSince > GRACE_MS
-        const shown = known ? (late ? 'silent' : presence) : 'unknown'
-        return { ...figures, ageMs, presence: presence === 'stopped' ? presence : shown }
+        const shown = known || presence === 'stopped' ? presence : 'unknown'
+        return { ...figures, ageMs: Math.round(now() - heardAt), presence: shown }
       })
       seen.sort((a, b) => a.instance.localeCompare(b.instance))
       const { events: _, ...own } = deps.own()

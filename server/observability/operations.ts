@@ -92,12 +92,13 @@ export function createOperations(deps: {
     stats,
     async data({ boot, since, revision }) {
       const whole = boot !== feed.boot
+      const instances = cluster?.instances() ?? [] // first: it may have news for the feed
       return {
         ...{ instance: feed.instance, boot: feed.boot, now: Date.now(), whole },
         history: sampler.history.since(whole ? 0 : since),
         events: feed.since(whole ? 0 : revision),
         revision: feed.revision,
-        cluster: { known: cluster?.known ?? false, instances: cluster?.instances() ?? [] },
+        cluster: { known: cluster?.known ?? false, instances },
         stats: await stats(),
       }
     },

@@ -39,7 +39,16 @@ async function start(...before: string[]) {
   const says = () => feed.since(0).map(({ words }) => words)
   const presences = () =>
     cluster.instances().map(({ instance, presence }) => `${instance} ${presence}`)
-  return { cluster, shared, beats, says, presences, feed, cut: (cut: boolean) => (away = cut) }
+  return {
+    cluster,
+    time,
+    shared,
+    beats,
+    says,
+    presences,
+    feed,
+    cut: (cut: boolean) => (away = cut),
+  }
 }
 
 test('one that appears, falls silent and is heard again is told of once each', async () => {
@@ -57,6 +66,16 @@ test('one that appears, falls silent and is heard again is told of once each', a
     'two went silent: no sign of it for 2.0 s',
     'two is heard again',
   ])
+})
+
+test('who was busy or stopped itself calls nobody silent', async () => {
+  const { cluster, time, beats, says, presences } = await start('two')
+  await beats(3000, ['two'])
+  time.now += 10_000
+  expect(presences()).toEqual(['one live', 'two live'])
+  await beats(500, ['two'])
+  expect(cluster.known).toBe(true)
+  expect(says()).toEqual([])
 })
 
 test('one that stops says so, and comes back as a new process', async () => {
