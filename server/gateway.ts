@@ -17,7 +17,7 @@ import type { Config, RedisTarget } from './config.ts'
 import { createAdmission } from './edge/admission.ts'
 import { watchArrivals } from './edge/arrivals.ts'
 import { handOver } from './edge/drain.ts'
-import { limitConnects } from './edge/engine.ts'
+import { corkHandshake, createConnectLimit, parseUrlsOnce } from './edge/engine.ts'
 import { createHandlers } from './edge/handlers.ts'
 import { admitHandshakes, admitReturns } from './edge/handshakes.ts'
 import { createHttp } from './edge/http.ts'
@@ -190,6 +190,7 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
     maxWaitMs: MAX_WAIT_MS,
     full: () => config.maxConnections > 0 && io.engine.clientsCount >= config.maxConnections,
   })
+  if (config.websocket) parseUrlsOnce(server)
   const io: Server = new Server(server, {
     path: config.socketPath,
     transports: config.websocket ? ['websocket', 'polling'] : ['polling'],
@@ -245,7 +246,8 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
       },
     },
   })
-  io.engine.on('connection', limitConnects)
+  io.engine.on('initial_headers', corkHandshake)
+  io.engine.on('connection', createConnectLimit())
   io.engine.on('connection_error', (error: { code: number; message: string }) => {
     events.handshakeRefused(error.message)
   })

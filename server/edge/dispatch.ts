@@ -1,3 +1,4 @@
+import type { Socket } from 'socket.io'
 import { GatewayError, toWireError } from '../errors.ts'
 import type { Events } from '../observability/events.ts'
 import { MAX_PENDING, type RequestName } from '../protocol.ts'
@@ -8,6 +9,8 @@ import { parseRequest } from './requests.ts'
 export interface DispatchDeps {
   handlers: Handlers
   events: Events
+  /** The connection of a socket, until it ends. */
+  connectionOf(socket: Socket): Connection | undefined
   /** Ends a connection for which too much waits (D8). */
   checkBacklog(connection: Connection): void
 }
@@ -17,70 +20,92 @@ const ANSWERS_PER_CHECK = 64
 
 type Reply = (reply: object) => void
 
-/** Lets a connection ask: one object and an acknowledgement in, one reply out, whatever happens. */
-export function answerRequests(connection: Connection, deps: DispatchDeps): void {
-  const { handlers, events } = deps
-  const { socket, ids } = connection
-  let answers = 0
+/** Called by the socket it listens to: one function serves all of them. */
+type Listener = (this: Socket, ...args: unknown[]) => void
 
-  function on<Name extends RequestName>(
+/**
+ * Answers requests: one object and an acknowledgement in, one reply out, whatever happens.
+ *
+ * @returns what lets a connection ask
+ */
+export function createDispatch(deps: DispatchDeps): (connection: Connection) => void {
+  const { handlers, events } = deps
+
+  function answering<Name extends RequestName>(
     name: Name,
     run: (
+      connection: Connection,
       request: ReturnType<typeof parseRequest<Name>>,
       reply: Reply,
     ) => Promise<object | undefined>,
-  ): void {
-    async function handle(payload: unknown, reply: Reply): Promise<void> {
-      const request = parseRequest(name, payload)
-      if (connection.leaving) {
-        throw new GatewayError('DRAINING', 'this instance is stopping; connect again')
+  ): Listener {
+    async function handle(
+      connection: Connection,
+      payload: unknown,
+      acknowledge: Reply,
+    ): Promise<void> {
+      const reply = (result: object) => acknowledge({ ok: true, ...result })
+      try {
+        const request = parseRequest(name, payload)
+        if (connection.leaving) {
+          throw new GatewayError('DRAINING', 'this instance is stopping; connect again')
+        }
+        if (connection.pending > MAX_PENDING) {
+          throw new GatewayError('OVERLOADED', `more than ${MAX_PENDING} requests are waiting`, {
+            retryAfterMs: 1000,
+          })
+        }
+        const result = await run(connection, request, reply)
+        if (result !== undefined) reply(result)
+      } catch (error) {
+        const wire = toWireError(error)
+        const cause = error instanceof GatewayError ? error.cause : error
+        events.refused(connection.ids, name, wire.code, cause)
+        acknowledge({ ok: false, error: wire })
+      } finally {
+        connection.pending -= 1
+        connection.answers += 1
+        // Not at once: what a peer that reads takes has been written by then.
+        if (connection.answers % ANSWERS_PER_CHECK === 0) {
+          setImmediate(() => deps.checkBacklog(connection))
+        }
       }
-      if (connection.pending > MAX_PENDING) {
-        throw new GatewayError('OVERLOADED', `more than ${MAX_PENDING} requests are waiting`, {
-          retryAfterMs: 1000,
-        })
-      }
-      const result = await run(request, reply)
-      if (result !== undefined) reply(result)
     }
 
-    socket.on(name as string, (...args: unknown[]) => {
-      const acknowledge = args.at(-1)
+    return function answer(...args) {
+      const acknowledge = args.at(-1) as Reply | undefined
       if (typeof acknowledge !== 'function') {
         events.ignored(name)
         return
       }
+      const connection = deps.connectionOf(this)
+      if (connection === undefined) return // ended: nobody hears the answer
       connection.pending += 1
-      handle(args.length > 1 ? args[0] : undefined, (result) =>
-        acknowledge({ ok: true, ...result }),
-      )
-        .catch((error: unknown) => {
-          const wire = toWireError(error)
-          events.refused(ids, name, wire.code, error instanceof GatewayError ? error.cause : error)
-          acknowledge({ ok: false, error: wire })
-        })
-        .finally(() => {
-          connection.pending -= 1
-          answers += 1
-          // Not at once: what a peer that reads takes has been written by then.
-          if (answers % ANSWERS_PER_CHECK === 0) setImmediate(() => deps.checkBacklog(connection))
-        })
-    })
+      void handle(connection, args.length > 1 ? args[0] : undefined, acknowledge)
+    }
   }
 
-  on('gateway:hello', () => handlers.hello(connection))
-  on('room:join', async (request, reply) => {
-    await handlers.join(connection, request, reply)
-    return undefined
-  })
-  on('room:leave', (request) => handlers.leave(connection, request))
-  on('room:send', (request) => handlers.send(connection, request))
-  on('room:history', (request) => handlers.history(connection, request))
-  socket.on('room:typing', (payload: unknown) => {
-    try {
-      handlers.typing(connection, parseRequest('room:typing', payload))
-    } catch (error) {
-      events.refused(ids, 'room:typing', toWireError(error).code, undefined)
-    }
-  })
+  const listeners: readonly (readonly [RequestName, Listener])[] = [
+    ['gateway:hello', answering('gateway:hello', handlers.hello)],
+    ['room:join', answering('room:join', handlers.join)],
+    ['room:leave', answering('room:leave', handlers.leave)],
+    ['room:send', answering('room:send', handlers.send)],
+    ['room:history', answering('room:history', handlers.history)],
+    [
+      'room:typing',
+      function typing(payload) {
+        const connection = deps.connectionOf(this)
+        if (connection === undefined) return
+        try {
+          handlers.typing(connection, parseRequest('room:typing', payload))
+        } catch (error) {
+          events.refused(connection.ids, 'room:typing', toWireError(error).code, undefined)
+        }
+      },
+    ],
+  ]
+
+  return ({ socket }) => {
+    for (const [name, listener] of listeners) socket.on(name as string, listener)
+  }
 }

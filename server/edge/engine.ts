@@ -1,3 +1,4 @@
+import type { Server as HttpServer, IncomingMessage } from 'node:http'
 import type { Socket as TcpSocket } from 'node:net'
 import type { Socket } from 'socket.io'
 
@@ -69,25 +70,65 @@ export function waitingBytes(conn: EngineConnection): number {
 const MAX_CONNECTS_PER_SECOND = 50
 
 /**
- * Ends a connection that keeps asking for namespaces. Socket.IO refuses to admit a connection twice,
+ * Ends connections that keep asking for namespaces. Socket.IO refuses to admit a connection twice,
  * but only from the next turn on: one request full of CONNECT packets made 300,000 sockets and kept
  * the process from everybody else for 25 s.
+ *
+ * @returns what is to be called with each connection
  */
-export function limitConnects(conn: EngineConnection): void {
-  let connects = 0
+export function createConnectLimit(): (conn: EngineConnection) => void {
+  /** Requests in this second. */
+  let connects = new WeakMap<EngineConnection, number>()
   let since = performance.now()
-  conn.on('packet', ({ type, data }: { type: string; data?: unknown }) => {
+
+  // One listener for all connections: each calls it as its own.
+  function count(this: EngineConnection, packet: { type: string; data?: unknown }): void {
+    const { type, data } = packet
     if (type !== 'message' || typeof data !== 'string' || !data.startsWith('0')) return
     if (performance.now() - since > 1000) {
-      connects = 0
+      connects = new WeakMap()
       since = performance.now()
     }
-    connects += 1
-    if (connects !== MAX_CONNECTS_PER_SECOND + 1) return
-    conn.removeAllListeners('data') // what else the same payload holds still arrives
-    conn.close(true)
+    const asked = (connects.get(this) ?? 0) + 1
+    connects.set(this, asked)
+    if (asked !== MAX_CONNECTS_PER_SECOND + 1) return
+    this.removeAllListeners('data') // what else the same payload holds still arrives
+    this.close(true)
+  }
+
+  return (conn) => void conn.on('packet', count)
+}
+
+/**
+ * Makes WebSocket handshakes cheaper: their URL, the same for nearly everybody, is parsed once. To be
+ * called before Socket.IO attaches to the server, and only where it takes WebSockets: a server that
+ * listens for upgrades has to answer them. engine.io takes a `_query` that it finds.
+ */
+export function parseUrlsOnce(server: HttpServer): void {
+  let known: { url: string; query: Record<string, string> } | undefined
+  server.on('upgrade', (request: IncomingMessage & { _query?: object }) => {
+    const { url = '' } = request
+    if (url !== known?.url) {
+      if (url.length > MAX_KNOWN_URL || url.includes('sid=')) return // nobody else's
+      known = { url, query: Object.fromEntries(new URL(url, 'http://localhost').searchParams) }
+    }
+    request._query = { ...known.query }
   })
 }
+
+const MAX_KNOWN_URL = 200
+
+/**
+ * Sends the answer to a WebSocket handshake and engine.io's first packet in one write instead of two.
+ * For the engine's `initial_headers`, which comes just before the answer is written.
+ */
+export function corkHandshake(_headers: unknown, { upgrade, socket }: EngineRequest): void {
+  if (!upgrade) return
+  socket.cork()
+  setImmediate(() => socket.uncork())
+}
+
+type EngineRequest = IncomingMessage & { upgrade?: boolean }
 
 /** How long a peer that takes nothing may keep its connection half closed. */
 const LINGER_MS = 5000

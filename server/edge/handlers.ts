@@ -39,13 +39,13 @@ export function createHandlers(deps: HandlerDeps) {
   const { rooms, events, limits } = deps
   let pendingBytes = 0
 
-  async function joinNow(
+  function joinNow(
     { socket, member, ids }: Connection,
     request: Request<'room:join'>,
     reply: (reply: JoinReply) => void,
   ): Promise<void> {
     const { room, since, limit } = request
-    await rooms.join(
+    return rooms.join(
       member,
       { room, since, limit },
       ({ position, recovered, entries }) => {
@@ -93,29 +93,32 @@ export function createHandlers(deps: HandlerDeps) {
       connection: Connection,
       request: Request<'room:join'>,
       reply: (reply: JoinReply) => void,
-    ): Promise<void> {
-      const { member, joining } = connection
+    ): Promise<undefined> {
+      const { member } = connection
       const { room } = request
-      const coming = [...joining.keys()].filter((name) => !rooms.has(member, name)).length
+      connection.joining ??= new Map()
+      const { joining } = connection
       const known = rooms.has(member, room) || joining.has(room)
-      if (!known && rooms.countOf(member) + coming >= MAX_ROOMS) {
-        throw new GatewayError('LIMIT_REACHED', `room: a connection may be in ${MAX_ROOMS} rooms`)
+      // As many as there are under way, or fewer: most often that is below the limit.
+      if (!known && rooms.countOf(member) + joining.size >= MAX_ROOMS) {
+        const coming = [...joining.keys()].filter((name) => !rooms.has(member, name)).length
+        if (rooms.countOf(member) + coming >= MAX_ROOMS) {
+          throw new GatewayError('LIMIT_REACHED', `room: a connection may be in ${MAX_ROOMS} rooms`)
+        }
       }
-      const earlier = joining.get(room)
-      const join = (async () => {
-        await earlier?.catch(() => undefined) // its own caller hears of it
-        await connection.read(() => joinNow(connection, request, reply))
-      })()
+      const begin = () => connection.read(() => joinNow(connection, request, reply))
+      const join = joining.get(room)?.then(begin, begin) ?? begin() // the earlier's caller hears of it
       joining.set(room, join)
       try {
         await join
       } finally {
         if (joining.get(room) === join) joining.delete(room)
+        if (joining.size === 0 && connection.joining === joining) connection.joining = undefined
       }
     },
 
     async leave({ socket, member, joining }: Connection, { room }: Request<'room:leave'>) {
-      await joining.get(room)?.catch(() => undefined)
+      await joining?.get(room)?.catch(() => undefined)
       rooms.leave(member, room)
       void socket.leave(socketRoom(room))
       return {}

@@ -1,12 +1,12 @@
-import type { Server } from 'socket.io'
+import type { Server, Socket } from 'socket.io'
 import { GatewayError, toWireError } from '../errors.ts'
 import type { Events } from '../observability/events.ts'
 import type { ByeEvent, StatusEvent } from '../protocol.ts'
 import type { Rooms } from '../rooms/rooms.ts'
 import { type Identity, identify } from '../session/identity.ts'
 import type { Sessions } from '../session/sessions.ts'
-import { type Connection, createGate } from './connection.ts'
-import { answerRequests } from './dispatch.ts'
+import { type Connection, takeTurn } from './connection.ts'
+import { createDispatch } from './dispatch.ts'
 import { cutOff, takesFrames, waitingBytes } from './engine.ts'
 import type { Handlers } from './handlers.ts'
 import type { SocketMember } from './outlet.ts'
@@ -40,8 +40,6 @@ export interface Sockets {
   stop(): void
 }
 
-/** Joins and histories of one connection that are worked on at once. */
-const CONCURRENT_READS = 8
 /** A client that was too slow is not helped by coming back at once. */
 const SLOW_RETRY_MS = 1000
 /** A peer for which something has waited for this long, and never less of it, does not read. */
@@ -74,77 +72,96 @@ export function createSockets(deps: SocketsDeps): Sockets {
     }
   })
 
+  const answerRequests = createDispatch({
+    handlers: deps.handlers,
+    events,
+    connectionOf: ({ id }) => connections.get(id),
+    checkBacklog: ({ member }) => {
+      if (waitingBytes(member.socket.conn) > deps.maxBacklogBytes) self.cutOff(member)
+    },
+  })
+
+  function read<T>(this: Connection, work: () => Promise<T>): Promise<T> {
+    return takeTurn(this, () => {
+      if (waitingBytes(this.socket.conn) <= deps.maxBacklogBytes) return work()
+      self.cutOff(this.member)
+      throw new GatewayError('OVERLOADED', 'replies are not being read')
+    })
+  }
+
   io.on('connection', (socket) => {
+    const { conn } = socket
     const identity: Identity = socket.data.identity
-    const reads = createGate(CONCURRENT_READS)
     const connection: Connection = {
       socket,
       identity,
       member: {
         id: socket.id,
         socket,
-        takesFrames: takesFrames(socket.conn),
+        takesFrames: takesFrames(conn),
         backlog: 0,
         behindSince: 0,
       },
       ids: { connection: socket.id, user: identity.user.id },
-      joining: new Map(),
+      transport: conn.transport.name,
+      joining: undefined,
       pending: 0,
       pendingBytes: 0,
+      answers: 0,
+      reading: 0,
+      readers: undefined,
+      read,
       waiting: 0,
       stalls: 0,
-      read: (work) =>
-        reads.run(() => {
-          if (waitingBytes(socket.conn) <= deps.maxBacklogBytes) return work()
-          self.cutOff(connection.member)
-          throw new GatewayError('OVERLOADED', 'replies are not being read')
-        }),
       leaving: false,
       endedBy: undefined,
     }
     connections.set(socket.id, connection)
-    watch(connection)
-    answerRequests(connection, {
-      handlers: deps.handlers,
-      events,
-      checkBacklog: ({ member }) => {
-        if (waitingBytes(member.socket.conn) > deps.maxBacklogBytes) self.cutOff(member)
-      },
-    })
+    begin(connection)
+    answerRequests(connection)
+    socket.on('disconnect', ended)
+    socket.on('error', failed)
     const status = deps.status()
     if (status !== undefined) socket.emit('gateway:status', status)
   })
 
-  /** Follows a connection from its beginning to its end, for rooms, sessions and metrics. */
-  function watch(connection: Connection): void {
-    const { socket, identity, member, ids } = connection
+  /** Tells metrics and sessions of a connection; `ended` tells of its end. */
+  function begin(connection: Connection): void {
+    const { socket, identity, member, ids, transport } = connection
     const { conn } = socket
-    const { session } = identity
-    let transport = conn.transport.name
     events.connected(ids, transport)
-    conn.once('upgrade', () => {
-      member.takesFrames = takesFrames(conn)
-      events.upgraded(transport, conn.transport.name)
-      transport = conn.transport.name
-    })
-    if (session !== undefined) {
-      void sessions.opened(session, socket.id).then((reconnection) => {
+    if (transport !== 'websocket') {
+      conn.once('upgrade', () => {
+        member.takesFrames = takesFrames(conn)
+        events.upgraded(connection.transport, conn.transport.name)
+        connection.transport = conn.transport.name
+      })
+    }
+    if (identity.session !== undefined) {
+      void sessions.opened(identity.session, socket.id).then((reconnection) => {
         if (reconnection !== undefined) events.reconnected(ids, reconnection)
       })
     }
-    socket.on('disconnect', (reason) => {
-      const cause = connection.endedBy ?? reason
-      connections.delete(socket.id)
-      rooms.leaveAll(member)
-      if (session !== undefined) sessions.closed(session, socket.id, cause)
-      events.disconnected(ids, transport, cause)
-      if (reason === 'parse error') events.packetRefused(ids, reason)
-    })
-    socket.on('error', (error: unknown) => {
-      // Also what a client names `error`, with anything in it: no Error comes over the wire.
-      if (error instanceof Error) events.packetRefused(ids, 'invalid packet')
-      else events.ignored('error')
-    })
+  }
+
+  // Two listeners for all sockets: each is called by its own.
+  function ended(this: Socket, reason: string): void {
+    const connection = connections.get(this.id)
+    if (connection === undefined) return
+    const { identity, member, ids, transport } = connection
+    const cause = connection.endedBy ?? reason
+    connections.delete(this.id)
+    rooms.leaveAll(member)
+    if (identity.session !== undefined) sessions.closed(identity.session, this.id, cause)
+    events.disconnected(ids, transport, cause)
+    if (reason === 'parse error') events.packetRefused(ids, reason)
+  }
+
+  function failed(this: Socket, error: unknown): void {
+    const connection = connections.get(this.id)
+    // Also what a client names `error`, with anything in it: no Error comes over the wire.
+    if (!(error instanceof Error)) events.ignored('error')
+    else if (connection !== undefined) events.packetRefused(connection.ids, 'invalid packet')
   }
 
   const self: Sockets = {

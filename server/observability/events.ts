@@ -21,11 +21,13 @@ export type Events = ReturnType<typeof createEvents>
 
 export function createEvents(deps: { logger: Logger; metrics: Metrics; notes: OperatorNotes }) {
   const { logger, metrics, notes } = deps
+  // What comes with every connection is not even put together for a level that is off.
+  const debugging = () => logger.isLevelEnabled('debug')
   return {
     connected(ids: ConnectionIds, transport: string): void {
       metrics.connections.inc({ transport })
       metrics.connectionsOpened.inc({ transport })
-      logger.debug({ ...ids, transport }, 'connected')
+      if (debugging()) logger.debug({ ...ids, transport }, 'connected')
     },
     upgraded(from: string, to: string): void {
       metrics.connections.dec({ transport: from })
@@ -35,7 +37,7 @@ export function createEvents(deps: { logger: Logger; metrics: Metrics; notes: Op
       metrics.connections.dec({ transport })
       metrics.disconnects.inc({ reason: label(reason) })
       if (reason === 'slow_client') notes.slowClientCut()
-      logger.debug({ ...ids, transport, reason }, 'disconnected')
+      if (debugging()) logger.debug({ ...ids, transport, reason }, 'disconnected')
     },
     reconnected(ids: ConnectionIds, { cause, sameInstance, gapMs }: Reconnection): void {
       metrics.reconnections.inc({
@@ -43,7 +45,7 @@ export function createEvents(deps: { logger: Logger; metrics: Metrics; notes: Op
         instance: sameInstance ? 'same' : 'other',
       })
       if (gapMs !== undefined) metrics.reconnectionGap.observe(gapMs / 1000)
-      logger.debug({ ...ids, cause, sameInstance, gapMs }, 'reconnected')
+      if (debugging()) logger.debug({ ...ids, cause, sameInstance, gapMs }, 'reconnected')
     },
     joined(
       ids: ConnectionIds,
@@ -53,6 +55,7 @@ export function createEvents(deps: { logger: Logger; metrics: Metrics; notes: Op
     ): void {
       if (resume !== 'none') metrics.resumes.inc({ outcome: resume })
       if (resume === 'recovered') metrics.replayed.inc(messages)
+      if (!logger.isLevelEnabled('trace')) return
       logger.trace({ ...ids, room, resume, messages }, 'joined')
     },
     sent(duplicate: boolean, durationMs: number): void {

@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { GatewayError } from '../errors.ts'
-import { handshakeAuth, type Sender } from '../protocol.ts'
+import { handshakeAuth, MAX_ID_LENGTH, type Sender } from '../protocol.ts'
 
 /** Who a connection is. */
 export interface Identity {
@@ -12,7 +12,7 @@ export interface Identity {
 }
 
 function digest(text: string): string {
-  return createHash('sha256').update(text).digest('base64url')
+  return hash('sha256', text, 'base64url')
 }
 
 /**
@@ -22,12 +22,28 @@ function digest(text: string): string {
  * @throws GatewayError BAD_REQUEST naming the field
  */
 export function identify(auth: unknown, connection: string): Identity {
+  if (isSessionAlone(auth)) return identityOf(auth.session, undefined, connection)
   const parsed = handshakeAuth.safeParse(auth ?? {})
   if (!parsed.success) {
     const [issue] = parsed.error.issues
     throw new GatewayError('BAD_REQUEST', `auth.${issue?.path.join('.')}: ${issue?.message}`)
   }
-  const { session, name } = parsed.data
+  return identityOf(parsed.data.session, parsed.data.name, connection)
+}
+
+/** What nearly every handshake holds is checked by hand: `handshakeAuth` would accept it as it is. */
+function isSessionAlone(auth: unknown): auth is { session: string } {
+  if (typeof auth !== 'object' || auth === null || !('session' in auth)) return false
+  const { session } = auth
+  if (typeof session !== 'string' || session === '' || session.length > MAX_ID_LENGTH) return false
+  return session.isWellFormed() && Object.keys(auth).length === 1
+}
+
+function identityOf(
+  session: string | undefined,
+  name: string | undefined,
+  connection: string,
+): Identity {
   // A session is a secret and stays out of Redis' keys; what others see does not even tell its hash.
   const sender = session === undefined ? `c:${connection}` : `s:${digest(session)}`
   const id = digest(`roomwire ${sender}`).slice(0, 16)

@@ -22,10 +22,6 @@ export interface SessionStore {
   closed(session: string, connection: string, instance: string, cause: string): Promise<void>
 }
 
-interface Live {
-  connections: number
-}
-
 /** Tells reconnections from arrivals, and both from further tabs of a live session. */
 export interface Sessions {
   /** The reconnection this connection is, if it is one. Never rejects. */
@@ -46,14 +42,14 @@ export function createSessions(deps: {
 }): Sessions {
   const { store, instance } = deps
   const now = deps.now ?? Date.now
-  const live = new Map<string, Live>()
+  /** Connections of each session here. */
+  const live = new Map<string, number>()
 
   return {
     async opened(session, connection) {
-      const here = live.get(session) ?? { connections: 0 }
-      here.connections += 1
-      live.set(session, here)
-      if (here.connections > 1) return undefined // one more tab of a session that never left
+      const others = live.get(session) ?? 0
+      live.set(session, others + 1)
+      if (others > 0) return undefined // one more tab of a session that never left
       try {
         const former = await store.opened(session, connection, instance)
         if (former === undefined) return undefined
@@ -67,11 +63,12 @@ export function createSessions(deps: {
       }
     },
     closed(session, connection, cause) {
-      const here = live.get(session)
-      if (here === undefined) return
-      here.connections -= 1
-      if (here.connections > 0) return
-      live.delete(session)
+      const others = (live.get(session) ?? 0) - 1
+      if (others > 0) {
+        live.set(session, others)
+        return
+      }
+      if (!live.delete(session)) return
       store.closed(session, connection, instance, cause).catch(() => undefined)
     },
   }

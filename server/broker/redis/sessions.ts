@@ -1,40 +1,91 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { FormerConnection, SessionStore } from '../../session/sessions.ts'
 import type { RedisLink } from './link.ts'
 
-/** How long an ended session's next connection counts as a reconnection. */
-const REMEMBER_MS = 3_600_000
-/** How long a connection that nobody saw end is remembered. */
-const REMEMBER_LIVE_MS = 86_400_000
+/** How long an ended session's next connection counts as a reconnection, ms. */
+const TTL = '3600000'
+/** How long a connection that nobody saw end is remembered, ms. */
+const LIVE_TTL = '86400000'
+/** Metrics can wait this long for others that go the same way. */
+const GATHER_MS = 20
+/** Notes of one call, so that none keeps Redis from others for long. */
+const NOTES_PER_CALL = 100
 
-/** KEYS record. ARGV connection, value, TTL (ms). Writes only over the same connection's record. */
-const CLOSE = `
-local record = redis.call('GET', KEYS[1])
-if not record or string.sub(record, 1, #ARGV[1] + 1) ~= ARGV[1] .. ' ' then return 0 end
-redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
-return 1`
+/**
+ * KEYS records. ARGV of each: opened or closed, connection, value, TTL (ms). An end is written only over
+ * the same connection's record. Returns what the records were.
+ */
+const NOTE = `
+local formers = {}
+for i, key in ipairs(KEYS) do
+  local a = i * 4
+  local former = redis.call('GET', key)
+  local mine = ARGV[a - 2] .. ' '
+  if ARGV[a - 3] == 'opened' or (former and string.sub(former, 1, #mine) == mine) then
+    redis.call('SET', key, ARGV[a - 1], 'PX', ARGV[a])
+  end
+  formers[i] = former
+end
+return formers`
 
-/** Records are `<connection> <at> <instance> <cause>`; keys hold a hash, since a session is a secret. */
+interface Note {
+  key: string
+  args: readonly [kind: 'opened' | 'closed', connection: string, value: string, ttl: string]
+  resolve(former: unknown): void
+  reject(error: unknown): void
+}
+
+/**
+ * Records are `<connection> <at> <instance> <cause>`; keys hold a hash, since a session is a secret.
+ * Notes go out in the order they were made, those of some ms together: a call of its own for each
+ * connection was a tenth of what accepting one costs.
+ */
 export function createRedisSessions(link: RedisLink, keyPrefix: string): SessionStore {
-  const keyOf = (session: string) =>
-    `${keyPrefix}:session:${createHash('sha256').update(session).digest('base64url')}`
+  const notes: Note[] = []
+  let timer: NodeJS.Timeout | undefined
+  let ending = false
+
+  function send(): void {
+    clearTimeout(timer)
+    timer = undefined
+    ending = false
+    while (notes.length > 0) void call(notes.splice(0, NOTES_PER_CALL))
+  }
+
+  async function call(batch: readonly Note[]): Promise<void> {
+    const keys = batch.map(({ key }) => key)
+    const args = batch.flatMap((note) => note.args)
+    try {
+      const formers = await link.command(['EVAL', NOTE, String(keys.length), ...keys, ...args])
+      for (const [index, note] of batch.entries()) note.resolve((formers as unknown[])[index])
+    } catch (error) {
+      for (const note of batch) note.reject(error)
+    }
+  }
+
+  function note(session: string, ...args: Note['args']): Promise<unknown> {
+    const key = `${keyPrefix}:session:${hash('sha256', session, 'base64url')}`
+    return new Promise((resolve, reject) => notes.push({ key, args, resolve, reject }))
+  }
 
   return {
-    async opened(session, connection, instance) {
+    opened(session, connection, instance) {
       const record = `${connection} ${Date.now()} ${instance} `
-      const ttl = String(REMEMBER_LIVE_MS)
-      const former = await link.command(['SET', keyOf(session), record, 'PX', ttl, 'GET'])
-      return typeof former === 'string' ? parse(former) : undefined
+      timer ??= setTimeout(send, GATHER_MS)
+      return note(session, 'opened', connection, record, LIVE_TTL).then(parse)
     },
     async closed(session, connection, instance, cause) {
       const record = `${connection} ${Date.now()} ${instance} ${cause}`
-      const ttl = String(REMEMBER_MS)
-      await link.command(['EVAL', CLOSE, '1', keyOf(session), connection, record, ttl])
+      // At the end of this turn: it may be the last thing that this process does.
+      if (!ending) setImmediate(send)
+      ending = true
+      await note(session, 'closed', connection, record, TTL)
     },
   }
 }
 
-function parse(record: string): FormerConnection | undefined {
+function parse(record: unknown): FormerConnection | undefined {
+  if (typeof record !== 'string') return undefined
   const match = /^\S+ (\d+) (\S+) (.*)$/.exec(record)
   if (match === null) return undefined
   const [, at, instance = '', cause = ''] = match
