@@ -15,15 +15,21 @@ beforeAll(async () => {
   redis = await startRedis(scope)
 })
 
-async function link(prefix: string): Promise<RedisLink> {
+const failures: string[] = []
+
+async function link(prefix: string, username?: string): Promise<RedisLink> {
   const { host, port } = redis
   const made = createRedisLink({
     role: 'rooms',
     endpoint: () => ({
-      ...{ host, port, database: 0, username: undefined, password: undefined, tls: undefined },
+      ...{ host, port, database: 0, username, password: username, tls: undefined },
     }),
     probe: createRoomsProbe(prefix),
-    observer: { failed: () => undefined, changed: () => undefined, probed: () => undefined },
+    observer: {
+      failed: ({ kind }) => void failures.push(kind),
+      changed: () => undefined,
+      probed: () => undefined,
+    },
   })
   onTestFinished(() => made.close())
   await made.ready
@@ -70,6 +76,21 @@ test('a summary of an older version is read for what it has', async () => {
   await redis.cli('HSET', `${prefix}:{instances}`, 'b', `${Date.now()} ${text}`)
   const seen = await a.exchange(summaryOf('one'))
   expect(seen[1]?.summary).toMatchObject({ instance: 'older', connections: 7, sendP99Ms: null })
+})
+
+test('a user who may not look into it keeps the link that rooms need', async () => {
+  const prefix = `t-${randomUUID()}`
+  await redis.cli('ACL', 'SETUSER', 'blind', 'on', '>blind', '~*', '&*', '+@all', '-hgetall')
+  await redis.cli('ACL', 'SETUSER', 'anybody', 'on', '>anybody', '~*', '&*', '+@all')
+  for (const user of ['blind', 'anybody']) {
+    const made = await link(prefix, user)
+    const directory = createRedisDirectory(made, prefix)
+    failures.length = 0
+    if (user === 'anybody') await redis.cli('SET', `${prefix}:{instances}`, 'no hash')
+    await expect(directory.exchange(summaryOf('one'))).rejects.toThrow('cannot be used')
+    expect(failures).toEqual([])
+    expect(made.state.name).toBe('ok')
+  }
 })
 
 test('while Redis is away it rejects, and works again afterwards', async () => {

@@ -13,7 +13,10 @@ const MAX_INSTANCES = 256
 
 /**
  * KEYS directory. ARGV own field, own summary, keep (ms), most. Writes `<at> <summary>`, drops what is
- * too old, returns { age, summary, … } of all that is left. Times are Redis's.
+ * too old, returns { age, summary, … } of all that is left, one's own first. Times are Redis's.
+ *
+ * Nothing here is an error: a link that sees one gives up its role, and rooms must not go down because
+ * a user may not look into the directory. What cannot be done shows in an empty reply.
  */
 const EXCHANGE = script(
   'exchange',
@@ -21,7 +24,8 @@ const EXCHANGE = script(
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local keep, most = tonumber(ARGV[3]), tonumber(ARGV[4])
-local all = redis.call('HGETALL', KEYS[1])
+local all = redis.pcall('HGETALL', KEYS[1])
+if all.err then return {} end
 local reply, count = { '0', ARGV[2] }, 1
 for i = 1, #all, 2 do
   local at, summary = string.match(all[i + 1], '^(%d+) (.*)$')
@@ -32,12 +36,13 @@ for i = 1, #all, 2 do
       reply[#reply + 1] = string.format('%.0f', math.max(0, age))
       reply[#reply + 1] = summary
     else
-      redis.call('HDEL', KEYS[1], all[i])
+      redis.pcall('HDEL', KEYS[1], all[i])
     end
   end
 end
-redis.call('HSET', KEYS[1], ARGV[1], string.format('%.0f', now) .. ' ' .. ARGV[2])
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
+local wrote = redis.pcall('HSET', KEYS[1], ARGV[1], string.format('%.0f', now) .. ' ' .. ARGV[2])
+if type(wrote) == 'table' then return {} end
+redis.pcall('PEXPIRE', KEYS[1], ARGV[3])
 return reply`,
 )
 
@@ -48,6 +53,7 @@ export function createRedisDirectory(link: RedisLink, keyPrefix: string): Instan
     async exchange(own) {
       const args = [own.boot, JSON.stringify(own), String(KEEP_MS), String(MAX_INSTANCES)]
       const reply = await callScript((command) => link.command(command), EXCHANGE, [key], args)
+      if (reply.length === 0) throw new Error('the directory of instances cannot be used')
       const sightings: Sighting[] = []
       for (let index = 0; index + 1 < reply.length; index += 2) {
         const summary = parse(String(reply[index + 1]))
