@@ -35,6 +35,9 @@ const settled = (page: ClientPage, timeoutMs?: number) =>
     timeoutMs,
   )
 
+const queued = async (page: ClientPage) =>
+  (await page.outgoing()).filter((line) => line.endsWith(' queued')).length
+
 /** Bodies of the whole log, in order. */
 async function logOf(reader: Client, room: string): Promise<unknown[]> {
   const { messages } = await reader.ask('room:join', { room, limit: 1_000 })
@@ -77,6 +80,7 @@ describe('two instances behind HAProxy, over Redis', () => {
     await page.begin('reload')
     await live(page)
     await page.sendMany('early', 200)
+    expect(await queued(page)).toBeGreaterThan(0) // in the middle, indeed
     await page.page.reload()
     await page.page.locator('body[data-ready]').waitFor()
     await page.sendMany('late', 20)
@@ -90,6 +94,7 @@ describe('two instances behind HAProxy, over Redis', () => {
     await page.begin('kill')
     await live(page)
     await page.sendMany('m', 200)
+    expect(await queued(page)).toBeGreaterThan(0)
     await killServing(page)
     await settled(page)
     await check('kill', numbered('m', 200))
