@@ -29,7 +29,7 @@ const SAMPLE_MS = 1000
 /** A quarter of an hour: 27 figures of 8 bytes each, 195 kB in all. */
 const SAMPLES = 900
 /** What the timer of the measurement itself takes. */
-const RESOLUTION_MS = 10
+const RESOLUTION_MS = 20
 
 export interface Sampler {
   readonly history: History
