@@ -71,7 +71,7 @@ const FILL_PAGE = 500
 const LINGER_MS = 5000
 /** A client that takes nothing for this long is gone before its ping time-out says so. */
 const MAX_BEHIND_MS = 15_000
-/** Of both limits for slow clients, what is left while the instance cannot keep up. */
+/** Of the bytes that may wait for a client, what is left while the instance cannot keep up. */
 const OVERLOADED_SHARE = 0.5
 /** Time of one turn of the event loop for newcomers, ms; a handshake takes about 0.3. */
 const ADMISSION_MS = 10
