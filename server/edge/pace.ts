@@ -17,7 +17,7 @@ export interface Pace {
 }
 
 /** The longest that a message waits for others. */
-const MAX_HOLD_MS = 30
+const MAX_HOLD_MS = 40
 /** Shares of the process's time that writing one by one would take: nothing waits below the first. */
 const AT_EASE = 0.5
 const BUSY = 1.25
