@@ -100,7 +100,7 @@ describe('two browsers and one gateway in memory', () => {
     for (const text of ['One', 'Two', 'Three']) await grace.say(text)
     await grace.waitForHistory((history) => allStored(history, 3))
     await ada.say('Written offline')
-    await ada.waitForHistory(([first]) => first?.state === 'sending')
+    await ada.waitForHistory((history) => history.at(-1)?.state === 'queued')
     await ada.press('Go online')
     await ada.waitForHistory((history) => allStored(history, 4))
     await ada.waitForFact('recovery', /^Resumed [34] messages$/)
@@ -160,7 +160,7 @@ describe('two browsers and one gateway in memory', () => {
     const ada = await openChat(scope, browser, { url: gateway.url, room: 'pages', name: 'Ada' })
     for (const count of [50, 100, 120]) {
       await ada.waitForHistory((history) => history.length === count)
-      if (count < 120) await ada.press('Load earlier messages')
+      if (count < 120) await ada.scrollUp()
     }
     const shown = await ada.history()
     expect(shown.map(({ offset }) => offset)).toEqual(numbers(120))
