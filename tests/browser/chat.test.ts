@@ -168,6 +168,7 @@ describe('two browsers and one gateway in memory', () => {
       author: '<b>writer</b>',
       text: '<img src="x" alt="markup">',
     })
+    await ada.press('Latest')
     expect(await ada.message('"event": "done"').locator('code').count()).toBe(1)
     expect(await ada.page.getByRole('log').getByRole('img').count()).toBe(0)
     expect(ada.complaints).toEqual([])

@@ -27,8 +27,10 @@ export function createHistory(deps: {
   let made = new Map<string, EntryRow>()
   let entries: Entry[] = []
   let shown: OpenRoom | undefined
+  /** Those that `entries` is made of. */
+  let messages: OpenRoom['room']['messages'] | undefined
   let newestSeen = 0
-  let due: number | undefined
+  let isDue = false
 
   const rowDeps = {
     attempts: (id: string) => shown?.attemptsOf(id) ?? 0,
@@ -69,12 +71,14 @@ export function createHistory(deps: {
     toEnd.hidden = view.following
     setText(toEnd, unseen > 0 ? `${unseen} new ${unseen === 1 ? 'message' : 'messages'}` : 'Latest')
     settleStop()
-    due ??= requestAnimationFrame(() => {
-      due = undefined
+    if (isDue) return
+    isDue = true
+    requestAnimationFrame(() => {
+      isDue = false
+      // A page that has come and is not shown yet has moved nothing so far.
+      if (!shown || shown.room.messages !== messages || shown.room.state !== 'joined') return
       const isNear = scroll.scrollTop - list.offsetTop < EARLIER_PX
-      if (isNear && shown?.earlier === 'more' && shown.room.state === 'joined') {
-        void shown.loadEarlier()
-      }
+      if (isNear && shown.earlier === 'more') void shown.loadEarlier()
     })
   }
 
@@ -112,6 +116,7 @@ export function createHistory(deps: {
       }
       log.ariaLabel = open ? `Messages in ${open.name}` : 'Messages'
       renderEarlier()
+      messages = open?.room.messages
       entries = open ? entriesOf(open, deps.me()) : []
       view.show(entries.map(({ key }) => key))
     },

@@ -30,10 +30,17 @@ export interface RowWindowDeps {
   moved: () => void
 }
 
+interface Anchor {
+  key: string
+  above: number
+}
+
 /** Above and below what is in sight, so that a flick of the wheel meets no void. */
 const MARGIN_PX = 500
 /** Nearer to the end than this, moving down, the reader wants to follow again. */
 const END_PX = 60
+/** The heading of a day goes when earlier messages of it come: others beside it stay. */
+const ANCHORS = 4
 /** Measuring moves rows, which brings others into sight: this often at most. */
 const TURNS = 5
 
@@ -52,11 +59,12 @@ export function createRowWindow({ scroll, list, row, moved }: RowWindowDeps): Ro
   /** Of the scrolled content, from the first row's top. */
   const sight = () => scroll.scrollTop - list.offsetTop
 
-  /** The first row in sight, and how far above the edge it begins. */
-  function anchor(): { key: string; above: number } | undefined {
-    const index = layout.at(sight())
-    const key = layout.keys[index]
-    return key === undefined ? undefined : { key, above: sight() - layout.top(index) }
+  /** The first rows in sight, and how far above the edge each begins. Of these one will remain. */
+  function anchors(): Anchor[] {
+    const first = layout.at(sight())
+    return layout.keys
+      .slice(first, first + ANCHORS)
+      .map((key, step) => ({ key, above: sight() - layout.top(first + step) }))
   }
 
   function exist(): void {
@@ -91,13 +99,14 @@ export function createRowWindow({ scroll, list, row, moved }: RowWindowDeps): Ro
     return changed
   }
 
-  function place(fixed: ReturnType<typeof anchor>): void {
+  function place(fixed: Anchor[]): void {
     for (let turn = 0; turn < TURNS; turn += 1) {
       list.style.height = `${layout.total}px`
-      const index = fixed ? layout.indexOf(fixed.key) : -1
+      const fixedTo = fixed.find(({ key }) => layout.indexOf(key) >= 0)
       if (following) scroll.scrollTop = scroll.scrollHeight
-      else if (fixed && index >= 0) {
-        const wanted = list.offsetTop + layout.top(index) + fixed.above
+      else if (fixedTo) {
+        const top = layout.top(layout.indexOf(fixedTo.key))
+        const wanted = list.offsetTop + top + fixedTo.above
         if (Math.abs(wanted - scroll.scrollTop) >= 1) scroll.scrollTop = wanted
       }
       exist()
@@ -115,7 +124,7 @@ export function createRowWindow({ scroll, list, row, moved }: RowWindowDeps): Ro
     if (distance < 4) following = true
     else if (scroll.scrollTop < lastTop) following = false
     else if (scroll.scrollTop > lastTop) following = distance < END_PX
-    place(anchor())
+    place(anchors())
   })
   // While messages pour in, the end moves faster than anyone scrolls: wanting to is enough.
   scroll.addEventListener(
@@ -126,7 +135,7 @@ export function createRowWindow({ scroll, list, row, moved }: RowWindowDeps): Ro
     { passive: true },
   )
   new ResizeObserver(() => {
-    const fixed = anchor()
+    const fixed = anchors()
     if (scroll.clientWidth !== width) layout.forget()
     width = scroll.clientWidth
     place(fixed)
@@ -153,13 +162,13 @@ export function createRowWindow({ scroll, list, row, moved }: RowWindowDeps): Ro
       following = true
     },
     show(keys) {
-      const fixed = anchor()
+      const fixed = anchors()
       layout.arrange(keys)
       place(fixed)
     },
     follow() {
       following = true
-      place(undefined)
+      place([])
     },
     reveal(index) {
       const key = layout.keys[index]
@@ -171,7 +180,7 @@ export function createRowWindow({ scroll, list, row, moved }: RowWindowDeps): Ro
       else if (bottom > sight() + scroll.clientHeight) {
         scroll.scrollTop = list.offsetTop + bottom - scroll.clientHeight
       }
-      place(anchor())
+      place(anchors())
       return rows.get(key)?.element
     },
   }
