@@ -9,8 +9,12 @@ export default defineConfig({
     // The gateway's CSP allows no data: URLs.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    rolldownOptions: { input: ['index.html', 'ops.html'] },
   },
   server: {
-    proxy: { '/socket.io': { target: 'http://127.0.0.1:8080', ws: true } },
+    proxy: {
+      '/socket.io': { target: 'http://127.0.0.1:8080', ws: true },
+      '/ops/data': 'http://127.0.0.1:8080',
+    },
   },
 })

@@ -44,7 +44,12 @@ for (const { name, port, page } of shared ? instances : instances.slice(0, 1)) {
     logLevel: 'warn',
     server: {
       port: page,
-      proxy: { '/socket.io': { target, ws: true }, '/health': target, '/api': target },
+      proxy: {
+        '/socket.io': { target, ws: true },
+        '/health': target,
+        '/api': target,
+        '/ops/data': target,
+      },
     },
   })
   scope.defer(() => vite.close())

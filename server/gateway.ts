@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import type { Server as HttpServer } from 'node:http'
@@ -25,9 +26,12 @@ import { createOverload } from './edge/overload.ts'
 import { createSockets } from './edge/sockets.ts'
 import { createStatus } from './edge/status.ts'
 import { createEvents } from './observability/events.ts'
+import { createFeed } from './observability/feed.ts'
 import { type Health, readHealth } from './observability/health.ts'
 import { createLogger, type Logger } from './observability/logger.ts'
 import { createMetrics, type Metrics } from './observability/metrics.ts'
+import { createOperations } from './observability/operations.ts'
+import { createOperatorNotes } from './observability/operator-notes.ts'
 import { createOverloadEvents } from './observability/overload-events.ts'
 import { createRedisEvents, type RedisEvents } from './observability/redis-events.ts'
 import { MAX_HISTORY, MAX_ID_LENGTH, MAX_ROOM_BYTES, MAX_ROOMS } from './protocol.ts'
@@ -71,8 +75,8 @@ const FILL_PAGE = 500
 const LINGER_MS = 5000
 /** A client that takes nothing for this long is gone before its ping time-out says so. */
 const MAX_BEHIND_MS = 15_000
-/** Of both limits for slow clients, what is left while the instance cannot keep up. */
-const OVERLOADED_SHARE = 0.25
+/** Of the bytes that may wait for a client, what is left while the instance cannot keep up. */
+const OVERLOADED_SHARE = 0.5
 /** Time of one turn of the event loop for newcomers, ms; a handshake takes about 0.3. */
 const ADMISSION_MS = 10
 const ADMISSION_OVERLOADED_MS = 1
@@ -89,8 +93,10 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
   const logger =
     overrides.logger ?? createLogger({ level: config.logLevel, instance: config.instanceId })
   const metrics = createMetrics()
-  const events = createEvents({ logger, metrics })
-  const overloadEvents = createOverloadEvents({ logger, metrics })
+  const feed = createFeed(config.instanceId, randomUUID())
+  const notes = createOperatorNotes(feed)
+  const events = createEvents({ logger, metrics, notes })
+  const overloadEvents = createOverloadEvents({ logger, metrics, notes })
   const overload = createOverload(overloadEvents)
 
   // Where messages live.
@@ -134,9 +140,8 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
       get maxBacklogBytes() {
         return config.maxClientBacklogBytes * patience()
       },
-      get maxBehindMs() {
-        return MAX_BEHIND_MS * patience()
-      },
+      // Not less under overload: then it may be us who are late.
+      maxBehindMs: MAX_BEHIND_MS,
     },
   })
   const patience = () => (overload.level < 2 ? 1 : OVERLOADED_SHARE)
@@ -159,6 +164,10 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
   let started = false
   let draining = false
   const health = () => readHealth(healthSource)
+  const operations = createOperations({
+    ...{ feed, notes, metrics, health },
+    directory: broker.directory,
+  })
   const {
     app,
     server,
@@ -167,6 +176,7 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
     logger,
     metrics,
     health,
+    operations,
     pageDir: pageDir(),
     socketPath: config.socketPath,
     operatorToken: config.operatorToken,
@@ -268,6 +278,7 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
     const observer = createRedisEvents(role, {
       logger,
       metrics,
+      notes,
       address: `${target.host}:${target.port}/${target.database}`,
       hint: refusedPasswordHint(target.source),
     })
@@ -292,6 +303,7 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
 
   async function shutDown(): Promise<void> {
     draining = true
+    notes.draining(sockets.count)
     const deadline = AbortSignal.timeout(config.shutdownTimeoutMs)
     const { drainNoticeMs: noticeMs, drainPeriodMs: periodMs } = config
     await handOver(sockets, { noticeMs, periodMs }, deadline)
@@ -303,7 +315,7 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
     for (const connection of sockets.all()) {
       sockets.sendAway(connection, { code: 'DRAIN', reconnect: true })
     }
-    await closeHttp()
+    await Promise.all([closeHttp(), operations.stop()])
     broker.stop()
     for (const { link, observer } of links) {
       link.close()
@@ -335,6 +347,7 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
     async start() {
       server.listen({ port: config.port, host: config.host, backlog: ACCEPT_BACKLOG })
       await once(server, 'listening')
+      operations.start()
       void Promise.all(links.map(({ link }) => link.ready)).then(() => {
         started = true
       })

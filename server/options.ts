@@ -123,7 +123,7 @@ export const options = {
     OPERATOR_TOKEN: {
       type: literal('a secret'),
       description:
-        'Bearer token for what operators may do over HTTP, such as POST /api/drain. Unset: only from loopback, and not through a proxy.',
+        'Bearer token for what operators may see and do over HTTP: /ops, /api/monitoring/stats, POST /api/drain. Unset: only from loopback, and not through a proxy.',
       secret: true,
     },
     READY_FOLLOWS_REDIS: {

@@ -1,4 +1,5 @@
 import type { Server } from 'socket.io'
+import type { InstanceDirectory } from '../observability/directory.ts'
 import type { MessageLog } from '../rooms/message-log.ts'
 import type { SessionStore } from '../session/sessions.ts'
 
@@ -6,6 +7,7 @@ import type { SessionStore } from '../session/sessions.ts'
 export interface Broker {
   log: MessageLog
   sessions: SessionStore
+  directory: InstanceDirectory
   /** Undefined: Socket.IO's own, within the process. */
   adapter: Parameters<Server['adapter']>[0] | undefined
   /**

@@ -1,5 +1,6 @@
 import type { Broker } from './broker.ts'
 import { createMemoryLog, createMemoryStore, type MemoryStore, type Retention } from './memory.ts'
+import { createMemoryDirectory } from './memory-directory.ts'
 import { createMemorySessions } from './memory-sessions.ts'
 
 /** Everything in this process. Several brokers over one store behave like several instances. */
@@ -12,6 +13,7 @@ export function createMemoryBroker(
   return {
     log,
     sessions: createMemorySessions(),
+    directory: createMemoryDirectory(store),
     adapter: undefined,
     durability: () => 'memory',
     ready: Promise.resolve(),

@@ -10,12 +10,15 @@ import { GatewayError, toWireError } from '../errors.ts'
 import type { Health } from '../observability/health.ts'
 import type { Logger } from '../observability/logger.ts'
 import type { Metrics } from '../observability/metrics.ts'
+import type { Operations } from '../observability/operations.ts'
 import { operatorsOnly } from './operators.ts'
+import { opsRoutes } from './ops.ts'
 
 export interface HttpDeps {
   logger: Logger
   metrics: Metrics
   health: () => Health
+  operations: Operations
   /** Folder with the built chat page. */
   pageDir: string
   socketPath: string
@@ -123,6 +126,7 @@ export function createHttp(deps: HttpDeps): {
     response.status(202).json({ ok: true, draining: true })
     deps.drain()
   })
+  app.use(opsRoutes(deps))
   app.get(['/', '/index.html'], chatPage(deps))
   app.use(
     '/assets',

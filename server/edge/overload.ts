@@ -2,7 +2,7 @@
  * What an instance gives up when it cannot keep up, in this order; each level includes the ones
  * before. Redis and probes are never among it.
  * 1. volatile events: nobody misses them for long,
- * 2. patience with slow clients: they resume from the log,
+ * 2. memory for slow clients: they resume from the log,
  * 3. newcomers: they hardly move up in their queue, which refuses when it is full.
  */
 export type OverloadLevel = 0 | 1 | 2 | 3

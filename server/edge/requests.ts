@@ -1,6 +1,7 @@
 import type { core } from 'zod'
 import { GatewayError } from '../errors.ts'
 import {
+  DEFAULT_HISTORY,
   MAX_BODY_DEPTH,
   MAX_ID_LENGTH,
   MAX_ROOM_BYTES,
@@ -18,10 +19,13 @@ export function parseRequest<Name extends RequestName>(
   name: Name,
   payload: unknown,
 ): Request<Name> {
-  if (name === 'room:send') {
-    const plain = plainSend(payload)
-    if (plain !== undefined) return plain as Request<Name>
-  }
+  const plain =
+    name === 'room:send'
+      ? plainSend(payload)
+      : name === 'room:join'
+        ? plainJoin(payload)
+        : undefined
+  if (plain !== undefined) return plain as Request<Name>
   const parsed = requests[name].safeParse(payload)
   if (parsed.success) return parsed.data as Request<Name>
   const [issue] = parsed.error.issues
@@ -37,11 +41,24 @@ function plainSend(payload: unknown): Request<'room:send'> | undefined {
   if (typeof payload !== 'object' || payload === null) return undefined
   const { room, id, body } = payload as Partial<Record<string, unknown>>
   if (typeof room !== 'string' || typeof id !== 'string' || body === undefined) return undefined
-  // A code unit is three bytes of UTF-8 at most.
-  if (room.length === 0 || room.length * 3 > MAX_ROOM_BYTES || !room.isWellFormed())
-    return undefined
+  if (!isPlainRoom(room)) return undefined
   if (id.length === 0 || id.length > MAX_ID_LENGTH || !id.isWellFormed()) return undefined
   return { room, id, body }
+}
+
+/** The same for a `room:join` with nothing but a room, which everybody sends once at least. */
+function plainJoin(payload: unknown): Request<'room:join'> | undefined {
+  if (typeof payload !== 'object' || payload === null) return undefined
+  const { room, since, limit, presence } = payload as Partial<Record<string, unknown>>
+  if (since !== undefined || limit !== undefined || presence !== undefined) return undefined
+  return typeof room === 'string' && isPlainRoom(room)
+    ? { room, limit: DEFAULT_HISTORY }
+    : undefined
+}
+
+function isPlainRoom(room: string): boolean {
+  // A code unit is three bytes of UTF-8 at most.
+  return room.length > 0 && room.length * 3 <= MAX_ROOM_BYTES && room.isWellFormed()
 }
 
 const TYPES: Partial<Record<string, string>> = {

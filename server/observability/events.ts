@@ -1,5 +1,6 @@
 import type { Logger } from './logger.ts'
 import type { Metrics } from './metrics.ts'
+import type { OperatorNotes } from './operator-notes.ts'
 
 /** Why a session's former connection ended; `unknown` where nobody saw it end. */
 export interface Reconnection {
@@ -18,8 +19,8 @@ export interface ConnectionIds {
 /** What happens in a gateway, one function each: a metric, and a log line where somebody will look for it. */
 export type Events = ReturnType<typeof createEvents>
 
-export function createEvents(deps: { logger: Logger; metrics: Metrics }) {
-  const { logger, metrics } = deps
+export function createEvents(deps: { logger: Logger; metrics: Metrics; notes: OperatorNotes }) {
+  const { logger, metrics, notes } = deps
   // What comes with every connection is not even put together for a level that is off.
   const debugging = () => logger.isLevelEnabled('debug')
   return {
@@ -35,6 +36,7 @@ export function createEvents(deps: { logger: Logger; metrics: Metrics }) {
     disconnected(ids: ConnectionIds, transport: string, reason: string): void {
       metrics.connections.dec({ transport })
       metrics.disconnects.inc({ reason: label(reason) })
+      if (reason === 'slow_client') notes.slowClientCut()
       if (debugging()) logger.debug({ ...ids, transport, reason }, 'disconnected')
     },
     reconnected(ids: ConnectionIds, { cause, sameInstance, gapMs }: Reconnection): void {
@@ -87,6 +89,7 @@ export function createEvents(deps: { logger: Logger; metrics: Metrics }) {
     },
     reset(room: string, reason: string, members: number): void {
       metrics.resets.inc({ reason })
+      notes.roomReset(room, reason, members)
       logger.warn({ room, reason, members }, 'room reset')
     },
     handshakeRefused(reason: string): void {

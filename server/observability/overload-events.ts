@@ -1,5 +1,6 @@
 import type { Logger } from './logger.ts'
 import type { Metrics } from './metrics.ts'
+import type { OperatorNotes } from './operator-notes.ts'
 
 /** Refusals further apart than this are of two crowds, each worth a line. */
 const CALM_MS = 10_000
@@ -7,8 +8,12 @@ const CALM_MS = 10_000
 /** What is told of an instance that cannot keep up: one log line when it begins and one at its end. */
 export type OverloadEvents = ReturnType<typeof createOverloadEvents>
 
-export function createOverloadEvents(deps: { logger: Logger; metrics: Metrics }) {
-  const { logger, metrics } = deps
+export function createOverloadEvents(deps: {
+  logger: Logger
+  metrics: Metrics
+  notes?: OperatorNotes
+}) {
+  const { logger, metrics, notes } = deps
   let episode: { since: number; level: number; volatile: number; refused: number } | undefined
   let refusedAt = Number.NEGATIVE_INFINITY
 
@@ -19,6 +24,7 @@ export function createOverloadEvents(deps: { logger: Logger; metrics: Metrics })
       if (episode === undefined) {
         episode = { since: performance.now(), level, volatile: 0, refused: 0 }
         logger.warn({ level, turnMs }, 'overloaded: volatile events are dropped first')
+        notes?.overloaded(turnMs)
         return
       }
       episode.level = Math.max(episode.level, level)
@@ -26,6 +32,7 @@ export function createOverloadEvents(deps: { logger: Logger; metrics: Metrics })
       const { since, level: highest, volatile, refused } = episode
       const seconds = Math.round((performance.now() - since) / 100) / 10
       logger.info({ seconds, level: highest, volatile, refused }, 'no longer overloaded')
+      notes?.overloadEnded(seconds, refused)
       episode = undefined
     },
     shedVolatile(): void {
@@ -38,7 +45,9 @@ export function createOverloadEvents(deps: { logger: Logger; metrics: Metrics })
       if (episode !== undefined) episode.refused += 1
       const calmMs = performance.now() - refusedAt
       refusedAt = performance.now()
-      if (calmMs > CALM_MS) logger.warn({ reason }, 'new connections are refused')
+      if (calmMs <= CALM_MS) return
+      logger.warn({ reason }, 'new connections are refused')
+      notes?.connectsRefused(reason)
     },
   }
 }

@@ -1,5 +1,6 @@
 import type { Logger } from './logger.ts'
 import type { Metrics } from './metrics.ts'
+import type { OperatorNotes } from './operator-notes.ts'
 
 /** What a link says of itself; the broker's `LinkState` has this shape. */
 type State =
@@ -44,10 +45,11 @@ export function createRedisEvents(
     metrics: Metrics
     address: string
     hint?: string | undefined
+    notes?: OperatorNotes
     now?: () => number
   },
 ): RedisEvents {
-  const { metrics, hint } = deps
+  const { metrics, hint, notes } = deps
   const now = deps.now ?? Date.now
   const logger = deps.logger.child({ role, redis: deps.address })
   const written: number[] = []
@@ -58,6 +60,8 @@ export function createRedisEvents(
   /** What the last line said; a state that is back to it needs none. */
   let reported = 'starting'
   let timer: NodeJS.Timeout | undefined
+  /** Names the outage's kind to operators, once one is known. */
+  let nameKind: ((kind: string) => void) | undefined
 
   function messageOf(down: State & { name: 'down' }): string {
     return down.kind === 'wrongpass' && hint ? `${down.message}; ${hint}` : down.message
@@ -101,7 +105,15 @@ export function createRedisEvents(
       metrics.redisErrors.inc({ role, kind })
     },
     changed(next) {
-      if (state.name === 'down' && next.name === 'ok') downMs = now() - state.since
+      if (state.name === 'down' && next.name === 'ok') {
+        downMs = now() - state.since
+        nameKind = undefined
+        notes?.redisBack(role, downMs)
+      }
+      if (next.name === 'down') {
+        if (nameKind === undefined) nameKind = notes?.redisLost(role, next.kind)
+        else nameKind(next.kind)
+      }
       state = next
       metrics.redisUp.set({ role }, next.name === 'ok' ? 1 : 0)
       if (next.name === 'down' && next.kind === 'closed') later(SETTLE_MS)

@@ -1,5 +1,7 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Browser, BrowserContext } from 'playwright-core'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { setting } from '../long/settings.ts'
 import { launchBrowser } from '../support/browser.ts'
 import { type Client, connectClient } from '../support/client.ts'
 import { type GatewayProcess, startGateway } from '../support/gateway-process.ts'
@@ -25,7 +27,7 @@ async function person(scope: Scope): Promise<BrowserContext> {
 
 const live = (page: ClientPage) =>
   page.waitFor('being live', async () => (await page.status()).state === 'live')
-const settled = (page: ClientPage, timeoutMs?: number) =>
+const settled = (page: ClientPage, timeoutMs = PATIENCE_MS) =>
   page.waitFor(
     'nothing on its way',
     () =>
@@ -38,9 +40,23 @@ const settled = (page: ClientPage, timeoutMs?: number) =>
 const queued = async (page: ClientPage) =>
   (await page.outgoing()).filter((line) => line.endsWith(' queued')).length
 
+/** `CLIENT_SENDS=1000 CLIENT_AWAY_SECONDS=30 CLIENT_KILLS=20` are what a long run takes. */
+const SENDS = setting('CLIENT_SENDS', 200)
+const AWAY_MS = setting('CLIENT_AWAY_SECONDS', 2) * 1000
+const KILLS = setting('CLIENT_KILLS', 4)
+const PATIENCE_MS = 60_000 + SENDS * 30
+/** Of a test that waits for all of this. */
+const LIMIT_MS = 60_000 + PATIENCE_MS + AWAY_MS + KILLS * 20_000
+
 /** Bodies of the whole log, in order. */
 async function logOf(reader: Client, room: string): Promise<unknown[]> {
-  const { messages } = await reader.ask('room:join', { room, limit: 1_000 })
+  const { messages } = await reader.ask('room:join', { room, limit: 500 })
+  for (;;) {
+    const before = messages[0]?.offset
+    if (before === undefined || before === 1) break
+    const earlier = await reader.ask('room:history', { room, before, limit: 500 })
+    messages.unshift(...earlier.messages)
+  }
   return messages.map(({ body }) => body)
 }
 const numbered = (prefix: string, count: number) =>
@@ -75,117 +91,149 @@ describe('two instances behind HAProxy, over Redis', () => {
     return { scope, redis, gateways, url, context, page, killServing, check }
   }
 
-  test('a reload in the middle of sending: all are stored, once, in order (D2, D3)', async () => {
-    const { page, check } = await startTwo()
-    await page.begin('reload')
-    await live(page)
-    await page.sendMany('early', 200)
-    expect(await queued(page)).toBeGreaterThan(0) // in the middle, indeed
-    await page.page.reload()
-    await page.page.locator('body[data-ready]').waitFor()
-    await page.sendMany('late', 20)
-    await settled(page)
-    await check('reload', [...numbered('early', 200), ...numbered('late', 20)])
-    expect(page.complaints).toEqual([])
-  })
+  test(
+    'a reload in the middle of sending: all are stored, once, in order (D2, D3)',
+    async () => {
+      const { page, check } = await startTwo()
+      await page.begin('reload')
+      await live(page)
+      await page.sendMany('early', SENDS)
+      expect(await queued(page)).toBeGreaterThan(0) // in the middle, indeed
+      await page.page.reload()
+      await page.page.locator('body[data-ready]').waitFor()
+      await page.sendMany('late', 20)
+      await settled(page)
+      await check('reload', [...numbered('early', SENDS), ...numbered('late', 20)])
+      expect(page.complaints).toEqual([])
+    },
+    LIMIT_MS,
+  )
 
-  test('the serving instance is killed while 200 are sent (D1, D2, D5)', async () => {
-    const { page, killServing, check } = await startTwo()
-    await page.begin('kill')
-    await live(page)
-    await page.sendMany('m', 200)
-    expect(await queued(page)).toBeGreaterThan(0)
-    await killServing(page)
-    await settled(page)
-    await check('kill', numbered('m', 200))
-    await page.waitFor('all in the list', async () => (await page.messages()).length === 200)
-    expect(await page.messages()).toEqual(numbered('m', 200).map((body, at) => `${at + 1} ${body}`))
-    const { reconnections } = await page.status()
-    expect(reconnections).toBeGreaterThanOrEqual(1)
-    const recovered = await page.page.evaluate(() => window.recovered)
-    expect(recovered.every((event) => event.recovered)).toBe(true)
-    expect(page.complaints).toEqual([])
-  })
+  test(
+    'the serving instance is killed while it is sent to (D1, D2, D5)',
+    async () => {
+      const { page, killServing, check } = await startTwo()
+      await page.begin('kill')
+      await live(page)
+      await page.sendMany('m', SENDS)
+      expect(await queued(page)).toBeGreaterThan(0)
+      await killServing(page)
+      await settled(page)
+      await check('kill', numbered('m', SENDS))
+      await page.waitFor('all in the list', async () => (await page.messages()).length === SENDS)
+      expect(await page.messages()).toEqual(
+        numbered('m', SENDS).map((body, at) => `${at + 1} ${body}`),
+      )
+      const { reconnections } = await page.status()
+      expect(reconnections).toBeGreaterThanOrEqual(1)
+      const recovered = await page.page.evaluate(() => window.recovered)
+      expect(recovered.every((event) => event.recovered)).toBe(true)
+      expect(page.complaints).toEqual([])
+    },
+    LIMIT_MS,
+  )
 
-  test('Redis is gone for some seconds: degraded, nothing is lost (D7)', async () => {
-    const { page, redis, check } = await startTwo()
-    await page.begin('outage')
-    await live(page)
-    await redis.cli('SAVE')
-    await redis.kill()
-    await page.waitFor('degraded', async () => (await page.status()).state === 'degraded')
-    await page.sendMany('m', 100)
-    expect((await page.outgoing()).length).toBe(100)
-    await redis.start()
-    await settled(page)
-    await live(page)
-    await check('outage', numbered('m', 100))
-    expect(page.complaints).toEqual([])
-  })
+  test(
+    'Redis is gone for some seconds: degraded, nothing is lost (D7)',
+    async () => {
+      const { page, redis, check } = await startTwo()
+      await page.begin('outage')
+      await live(page)
+      await redis.cli('SAVE')
+      await redis.kill()
+      await page.waitFor('degraded', async () => (await page.status()).state === 'degraded')
+      await page.sendMany('m', SENDS)
+      expect((await page.outgoing()).length).toBe(SENDS)
+      await sleep(AWAY_MS)
+      await redis.start()
+      await settled(page)
+      await live(page)
+      await check('outage', numbered('m', SENDS))
+      expect(page.complaints).toEqual([])
+    },
+    LIMIT_MS,
+  )
 
-  test('offline pages catch up, and send what was written meanwhile, also over a reload', async () => {
-    const { scope, page, context, url, check } = await startTwo()
-    const other = await openPage(await person(scope), url)
-    await Promise.all([page.begin('offline'), other.begin('offline')])
-    await Promise.all([live(page), live(other)])
-    await page.sendMany('before', 1)
-    await settled(page)
-    await context.setOffline(true)
-    await page.waitFor('offline', async () => (await page.status()).state === 'offline')
-    await other.sendMany('other', 50)
-    await settled(other)
-    await page.sendMany('mine', 50)
-    await context.setOffline(false)
-    await settled(page)
-    await live(page)
-    const expected = ['before 1', ...numbered('other', 50), ...numbered('mine', 50)]
-    await check('offline', expected)
-    for (const each of [page, other]) {
-      await each.waitFor('all in the list', async () => (await each.messages()).length === 101)
-      expect(await each.messages()).toEqual(expected.map((body, at) => `${at + 1} ${body}`))
-      expect(each.complaints).toEqual([])
-    }
-    expect(await page.page.evaluate(() => window.recovered.at(-1))).toMatchObject({
-      room: 'offline',
-      recovered: true,
-    })
-  })
-
-  test('two pages stay identical through kills of their instances (D3, D4, D5)', async () => {
-    const { scope, page, url, killServing } = await startTwo()
-    const other = await openPage(await person(scope), url)
-    await Promise.all([page.begin('same'), other.begin('same')])
-    await Promise.all([live(page), live(other)])
-    for (let round = 1; round <= 4; round++) {
-      await Promise.all([page.sendMany(`a${round}`, 25), other.sendMany(`b${round}`, 25)])
-      await killServing(round % 2 === 0 ? page : other)
-      await Promise.all([settled(page), settled(other)])
+  test(
+    'offline pages catch up, and send what was written meanwhile, also over a reload',
+    async () => {
+      const { scope, page, context, url, check } = await startTwo()
+      const other = await openPage(await person(scope), url)
+      await Promise.all([page.begin('offline'), other.begin('offline')])
       await Promise.all([live(page), live(other)])
-    }
-    for (const each of [page, other]) {
-      await each.waitFor('200 messages', async () => (await each.messages()).length === 200)
-    }
-    expect(await page.messages()).toEqual(await other.messages())
-    const [ours, theirs] = await Promise.all(
-      [page, other].map((each) => each.page.evaluate(() => window.told)),
-    )
-    expect(ours).toEqual(theirs)
-    expect([...page.complaints, ...other.complaints]).toEqual([])
-  })
+      await page.sendMany('before', 1)
+      await settled(page)
+      await context.setOffline(true)
+      await page.waitFor('offline', async () => (await page.status()).state === 'offline')
+      await other.sendMany('other', 50)
+      await settled(other)
+      await page.sendMany('mine', SENDS)
+      await sleep(AWAY_MS)
+      await context.setOffline(false)
+      await settled(page)
+      await live(page)
+      const expected = ['before 1', ...numbered('other', 50), ...numbered('mine', SENDS)]
+      await check('offline', expected)
+      for (const each of [page, other]) {
+        await each.waitFor(
+          'all in the list',
+          async () => (await each.messages()).length === 51 + SENDS,
+        )
+        expect(await each.messages()).toEqual(expected.map((body, at) => `${at + 1} ${body}`))
+        expect(each.complaints).toEqual([])
+      }
+      expect(await page.page.evaluate(() => window.recovered.at(-1))).toMatchObject({
+        room: 'offline',
+        recovered: true,
+      })
+    },
+    LIMIT_MS,
+  )
 
-  test('an instance that stops hands its clients over; nobody waits for a time-out (D10)', async () => {
-    const { page, gateways, check } = await startTwo()
-    await page.begin('drain')
-    await live(page)
-    await page.sendMany('m', 50)
-    const { instance } = await page.status()
-    await gateways.find((gateway) => gateway.instance === instance)?.stop()
-    await settled(page)
-    await live(page)
-    expect((await page.status()).instance).not.toBe(instance)
-    await check('drain', numbered('m', 50))
-    expect(page.complaints).toEqual([])
-  })
+  test(
+    'two pages stay identical through kills of their instances (D3, D4, D5)',
+    async () => {
+      const { scope, page, url, killServing } = await startTwo()
+      const other = await openPage(await person(scope), url)
+      await Promise.all([page.begin('same'), other.begin('same')])
+      await Promise.all([live(page), live(other)])
+      for (let round = 1; round <= KILLS; round++) {
+        await Promise.all([page.sendMany(`a${round}`, 25), other.sendMany(`b${round}`, 25)])
+        await killServing(round % 2 === 0 ? page : other)
+        await Promise.all([settled(page), settled(other)])
+        await Promise.all([live(page), live(other)])
+      }
+      for (const each of [page, other]) {
+        const all = 50 * KILLS
+        await each.waitFor('all', async () => (await each.messages()).length === all)
+      }
+      expect(await page.messages()).toEqual(await other.messages())
+      const [ours, theirs] = await Promise.all(
+        [page, other].map((each) => each.page.evaluate(() => window.told)),
+      )
+      expect(ours).toEqual(theirs)
+      expect([...page.complaints, ...other.complaints]).toEqual([])
+    },
+    LIMIT_MS,
+  )
+
+  test(
+    'an instance that stops hands its clients over; nobody waits for a time-out (D10)',
+    async () => {
+      const { page, gateways, check } = await startTwo()
+      await page.begin('drain')
+      await live(page)
+      await page.sendMany('m', 50)
+      const { instance } = await page.status()
+      await gateways.find((gateway) => gateway.instance === instance)?.stop()
+      await settled(page)
+      await live(page)
+      expect((await page.status()).instance).not.toBe(instance)
+      await check('drain', numbered('m', 50))
+      expect(page.complaints).toEqual([])
+    },
+    LIMIT_MS,
+  )
 })
 
 describe('one gateway in memory', () => {

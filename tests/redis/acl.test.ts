@@ -1,7 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import type { OperationsData } from '../../server/observability/operations.ts'
 import { connectClient } from '../support/client.ts'
+import { eventually } from '../support/eventually.ts'
 import { repositoryRoot, startGateway } from '../support/gateway-process.ts'
 import { readMetric } from '../support/metrics.ts'
 import { aclPassword, startRedis } from '../support/redis-server.ts'
@@ -38,6 +40,15 @@ test('the rights in deploy/users.acl are enough for gateways, and for nothing el
   })
   for (const { url } of gateways)
     expect(await readMetric(url, 'roomwire_redis_errors_total')).toBe(0)
+
+  const seesTheOther = async () => {
+    const reply = await fetch(`${gateways[0].url}/ops/data`)
+    const { cluster } = (await reply.json()) as OperationsData
+    return (
+      cluster.known && cluster.instances.filter(({ presence }) => presence === 'live').length === 2
+    )
+  }
+  await eventually(seesTheOther, { what: 'the directory of instances' })
 
   const refused = [
     ['SET', 'elsewhere', '1'],

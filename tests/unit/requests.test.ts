@@ -71,6 +71,31 @@ describe('a request', () => {
     expect(Reflect.get({}, 'presence')).toBeUndefined()
   })
 
+  it('room:join is what the schema makes of it, however it is read', () => {
+    const room = fc.oneof(
+      fc.string({ unit: 'binary', maxLength: 70 }),
+      fc.string({ minLength: 60, maxLength: 210 }),
+      fc.constantFrom('', '\ud800', 'r', 'ä'.repeat(100), 'ä'.repeat(101)),
+      fc.anything({ maxDepth: 1 }),
+    )
+    const maybe = fc.option(fc.anything({ maxDepth: 1 }), { nil: undefined })
+    const payload = fc.oneof(
+      fc.anything({ maxDepth: 1 }),
+      fc.record({ room, more: maybe }, { requiredKeys: [] }),
+      fc.record({ room, limit: fc.option(fc.nat(1100), { nil: undefined }), presence: maybe }),
+      fc.record({ room, since: maybe }),
+    )
+    fc.assert(
+      fc.property(payload, (value) => {
+        const parsed = requests['room:join'].safeParse(value)
+        const read = () => parseRequest('room:join', value)
+        if (parsed.success) expect(read()).toEqual(parsed.data)
+        else expect(read).toThrow(GatewayError)
+      }),
+      { numRuns: 500 },
+    )
+  })
+
   it('room:send is what the schema makes of it, however it is read', () => {
     const text = fc.oneof(
       fc.string({ unit: 'binary', maxLength: 70 }),

@@ -1,5 +1,6 @@
 import type { Broker } from '../broker.ts'
 import { createAdapter } from './adapter.ts'
+import { createRedisDirectory } from './directory.ts'
 import type { RedisLink } from './link.ts'
 import { createRedisLog, type RedisLogOptions } from './log.ts'
 import { createReplication } from './replication.ts'
@@ -56,6 +57,7 @@ export function createRedisBroker(
       },
     },
     sessions: createRedisSessions(link, options.keyPrefix),
+    directory: createRedisDirectory(link, options.keyPrefix),
     adapter,
     durability: () => durability,
     ready: link.ready,

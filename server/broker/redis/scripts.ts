@@ -239,7 +239,7 @@ redis.call('PEXPIRE', meta, ARGV[5])
 return { epoch, int(tail), tail_at }
 `
 
-function script(name: string, source: string): Script {
+export function script(name: string, source: string): Script {
   return { name, source, sha: createHash('sha1').update(source).digest('hex') }
 }
 

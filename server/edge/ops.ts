@@ -1,0 +1,54 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type RequestHandler, Router } from 'express'
+import { GatewayError } from '../errors.ts'
+import type { Operations } from '../observability/operations.ts'
+import { operatorsOnly } from './operators.ts'
+
+/**
+ * The operations page, which anybody may have, and what it shows, which only operators may: `/ops`,
+ * `/ops/data`, and the figures for machines at `/api/monitoring/stats`.
+ *
+ * `/ops/data?boot=…&since=…&revision=…` answers with what came after these; all three are optional
+ * and go by the answer before.
+ */
+export function opsRoutes(deps: {
+  operations: Operations
+  pageDir: string
+  operatorToken: string | undefined
+}): Router {
+  const { operations } = deps
+  const operators = operatorsOnly(deps.operatorToken)
+  const router = Router({ strict: true })
+  router.get('/ops', opsPage(deps.pageDir))
+  router.get('/ops/', (_request, response) => response.redirect('../ops'))
+  router.get('/ops/data', operators, async (request, response) => {
+    const { boot, since, revision } = request.query
+    const seen = {
+      boot: typeof boot === 'string' ? boot : '',
+      since: readNumber('since', since),
+      revision: readNumber('revision', revision),
+    }
+    response.set('cache-control', 'no-store').json(await operations.data(seen))
+  })
+  router.get('/api/monitoring/stats', operators, async (_request, response) => {
+    response.set('cache-control', 'no-store').json(await operations.stats())
+  })
+  return router
+}
+
+function opsPage(pageDir: string): RequestHandler {
+  return async (_request, response) => {
+    const html = await readFile(join(pageDir, 'ops.html'), 'utf8').catch(() => undefined)
+    if (html === undefined) {
+      throw new GatewayError('NOT_FOUND', 'the operations page is not built: run npm run build')
+    }
+    response.type('html').set('cache-control', 'no-cache').send(html)
+  }
+}
+
+function readNumber(name: string, given: unknown): number {
+  const number = Number(given ?? 0)
+  if (Number.isFinite(number)) return number
+  throw new GatewayError('BAD_REQUEST', `${name} must be a number`)
+}

@@ -1,0 +1,169 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import type { SeenInstance } from './cluster.ts'
+import type { Health } from './health.ts'
+import { createHistory, type History, type Sample } from './history.ts'
+import type { Metrics } from './metrics.ts'
+import {
+  meanBetween,
+  quantileBetween,
+  readByLabel,
+  readDistribution,
+  readTotal,
+} from './readings.ts'
+
+/** Why connections came back, one line of a chart each; what is not here counts as `other`. */
+const CAUSES = ['transport_close', 'ping_timeout', 'drain', 'slow_client', 'unknown'] as const
+
+/** What is kept of every second; `…All` is the sum over the instances that are seen. */
+const FIGURES = [
+  ...(['connections', 'connectionsAll'] as const),
+  ...(['stored', 'storedAll', 'delivered', 'deliveredAll'] as const),
+  ...(['sendP50', 'sendP95', 'sendP99'] as const),
+  ...CAUSES.map((cause) => `back_${cause}` as const),
+  ...(['back_other', 'resumed', 'reset', 'duplicates'] as const),
+  ...(['redisRooms', 'redisCache', 'probeRooms', 'probeCache'] as const),
+  ...(['loopMean', 'loopP99', 'loopMax', 'memoryBytes'] as const),
+] as const
+
+const SAMPLE_MS = 1000
+/** A quarter of an hour: 27 figures of 8 bytes each, 195 kB in all. */
+const SAMPLES = 900
+/** What the timer of the measurement itself takes. */
+const RESOLUTION_MS = 20
+
+export interface Sampler {
+  readonly history: History
+  /** Repeats that were suppressed since the start. */
+  readonly duplicates: number
+  start(): void
+  stop(): void
+}
+
+/** Reads the metrics once a second: rates are per second, times in ms. */
+export function createSampler(deps: {
+  metrics: Metrics
+  health: () => Health
+  instances: () => readonly SeenInstance[]
+  /** Told of each second's reconnections by cause. */
+  second: (back: ReadonlyMap<string, number>, connections: number) => void
+  now?: () => number
+}): Sampler {
+  const { metrics } = deps
+  const now = deps.now ?? Date.now
+  const history = createHistory(FIGURES, SAMPLES)
+  const loop = monitorEventLoopDelay({ resolution: RESOLUTION_MS })
+  let before: Awaited<ReturnType<typeof read>> | undefined
+
+  async function read() {
+    const memory = metrics.registry.getSingleMetric('roomwire_process_resident_memory_bytes')
+    const sends = await readByLabel(metrics.sends, 'outcome')
+    const resumes = await readByLabel(metrics.resumes, 'outcome')
+    return {
+      at: performance.now(),
+      stored: sends.get('stored') ?? 0,
+      duplicates: sends.get('duplicate') ?? 0,
+      delivered: await readTotal(metrics.deliveries),
+      resumed: resumes.get('recovered') ?? 0,
+      reset: resumes.get('reset') ?? 0,
+      back: await readByLabel(metrics.reconnections, 'cause'),
+      send: await readDistribution(metrics.sendDuration),
+      probes: {
+        rooms: await readDistribution(metrics.redisProbe, { role: 'rooms' }),
+        cache: await readDistribution(metrics.redisProbe, { role: 'cache' }),
+      },
+      memoryBytes: memory === undefined ? 0 : await readTotal(memory),
+    }
+  }
+
+  function loopDelay() {
+    const inMs = (nanoseconds: number) => Math.max(0, nanoseconds / 1e6 - RESOLUTION_MS)
+    const measured = {
+      loopMean: loop.count === 0 ? 0 : inMs(loop.mean),
+      loopP99: loop.count === 0 ? 0 : inMs(loop.percentile(99)),
+      loopMax: loop.count === 0 ? 0 : inMs(loop.max),
+    }
+    loop.reset()
+    return measured
+  }
+
+  async function sample(): Promise<void> {
+    const after = await read()
+    const last = before
+    before = after
+    if (last === undefined) return
+    const seconds = Math.max(0.001, (after.at - last.at) / 1000)
+    const rate = (name: 'stored' | 'duplicates' | 'delivered' | 'resumed' | 'reset') =>
+      (after[name] - last[name]) / seconds
+    const { connections, redis } = deps.health()
+    const others = deps.instances().slice(1)
+    const unknown = others.some(({ presence }) => presence === 'unknown')
+    const live = others.filter(({ presence }) => presence === 'live')
+    const all = (name: 'connections' | 'stored' | 'delivered', own: number) =>
+      unknown ? null : live.reduce((sum, other) => sum + other[name], own)
+    const back = new Map<string, number>()
+    for (const [cause, count] of after.back) {
+      const label = CAUSES.find((each) => each === cause) ?? 'other'
+      back.set(label, (back.get(label) ?? 0) + count - (last.back.get(cause) ?? 0))
+    }
+    const send = (q: number) => inMs(quantileBetween(last.send, after.send, q))
+    const probe = (role: 'rooms' | 'cache') =>
+      inMs(meanBetween(last.probes[role], after.probes[role]))
+    const figures: Record<(typeof FIGURES)[number], number | null> = {
+      connections,
+      connectionsAll: all('connections', connections),
+      stored: rate('stored'),
+      storedAll: all('stored', rate('stored')),
+      delivered: rate('delivered'),
+      deliveredAll: all('delivered', rate('delivered')),
+      ...{ sendP50: send(0.5), sendP95: send(0.95), sendP99: send(0.99) },
+      back_transport_close: (back.get('transport_close') ?? 0) / seconds,
+      back_ping_timeout: (back.get('ping_timeout') ?? 0) / seconds,
+      back_drain: (back.get('drain') ?? 0) / seconds,
+      back_slow_client: (back.get('slow_client') ?? 0) / seconds,
+      back_unknown: (back.get('unknown') ?? 0) / seconds,
+      back_other: (back.get('other') ?? 0) / seconds,
+      ...{ resumed: rate('resumed'), reset: rate('reset'), duplicates: rate('duplicates') },
+      ...{ redisRooms: upOrDown(redis.rooms.state), redisCache: upOrDown(redis.cache.state) },
+      ...{ probeRooms: probe('rooms'), probeCache: probe('cache') },
+      ...loopDelay(),
+      memoryBytes: after.memoryBytes,
+    }
+    history.add(now(), figures satisfies Sample)
+    deps.second(back, connections)
+  }
+
+  let sampling = false
+  let timer: NodeJS.Timeout | undefined
+  function sampleOnce(): void {
+    if (sampling) return
+    sampling = true
+    void sample().finally(() => {
+      sampling = false
+    })
+  }
+
+  return {
+    history,
+    get duplicates() {
+      return before?.duplicates ?? 0
+    },
+    start() {
+      loop.enable()
+      sampleOnce() // what the first sample is compared with
+      timer = setInterval(sampleOnce, SAMPLE_MS)
+      timer.unref()
+    },
+    stop() {
+      clearInterval(timer)
+      loop.disable()
+    },
+  }
+}
+
+function inMs(seconds: number | null): number | null {
+  return seconds === null ? null : seconds * 1000
+}
+
+function upOrDown(state: Health['redis']['rooms']['state']): number | null {
+  return state === 'memory' ? null : state === 'ok' ? 1 : 0
+}

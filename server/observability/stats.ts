@@ -1,0 +1,91 @@
+import type { SeenInstance } from './cluster.ts'
+import type { Health } from './health.ts'
+import type { Sample } from './history.ts'
+import type { Metrics } from './metrics.ts'
+import { quantileBetween, readByLabel, readDistribution, readTotal } from './readings.ts'
+import type { RedisHealth } from './redis-events.ts'
+
+/** What `GET /api/monitoring/stats` answers. Counts are since this instance started, unless said. */
+export type Stats = Awaited<ReturnType<typeof readStats>>
+
+export interface StatsSource {
+  metrics: Metrics
+  health: () => Health
+  instances: () => readonly SeenInstance[]
+  /** Whether the directory of instances answers. */
+  clusterKnown: () => boolean
+  latest: () => Sample
+}
+
+export async function readStats({ metrics, health, instances, clusterKnown, latest }: StatsSource) {
+  const { redis, connections, rooms, ...own } = health()
+  const sends = await readByLabel(metrics.sends, 'outcome')
+  const suppressed = sends.get('duplicate') ?? 0
+  const known = suppressed + (sends.get('stored') ?? 0)
+  const gaps = await readDistribution(metrics.reconnectionGap)
+  const live = instances().filter(({ presence }) => presence === 'live')
+  const sum = (read: (instance: SeenInstance) => number) =>
+    live.reduce((total, instance) => total + read(instance), 0)
+  const second = latest()
+  return {
+    cache: { ...cacheState(redis.cache), keys: 0, hits: 0, misses: 0, hitRate: 0 },
+    /** `rate`: of the messages that were stored or known already, the share that was known. */
+    duplicates: { suppressed, rate: known === 0 ? 0 : suppressed / known },
+    connections: {
+      current: connections,
+      byTransport: Object.fromEntries(await readByLabel(metrics.connections, 'transport')),
+      opened: await readTotal(metrics.connectionsOpened),
+      closed: Object.fromEntries(await readByLabel(metrics.disconnects, 'reason')),
+      refused: await readTotal(metrics.connectsRefused),
+    },
+    reconnections: {
+      total: await readTotal(metrics.reconnections),
+      byCause: Object.fromEntries(await readByLabel(metrics.reconnections, 'cause')),
+      byInstance: Object.fromEntries(await readByLabel(metrics.reconnections, 'instance')),
+      resumes: Object.fromEntries(await readByLabel(metrics.resumes, 'outcome')),
+      messagesReplayed: await readTotal(metrics.replayed),
+      /** Seconds between a connection's end and the next one's beginning, where both were seen. */
+      gapSeconds: {
+        p50: quantileBetween(undefined, gaps, 0.5),
+        p95: quantileBetween(undefined, gaps, 0.95),
+        p99: quantileBetween(undefined, gaps, 0.99),
+      },
+    },
+    rooms: {
+      ...rooms,
+      resets: await readTotal(metrics.resets),
+      stored: sends.get('stored') ?? 0,
+      delivered: await readTotal(metrics.deliveries),
+    },
+    redis: {
+      rooms: { ...redis.rooms, probeMs: second['probeRooms'] ?? null },
+      cache: { ...redis.cache, probeMs: second['probeCache'] ?? null },
+    },
+    instance: {
+      ...own,
+      memoryBytes: second['memoryBytes'] ?? 0,
+      loopLagMs: second['loopP99'] ?? 0,
+      sendMs: {
+        p50: second['sendP50'] ?? null,
+        p95: second['sendP95'] ?? null,
+        p99: second['sendP99'] ?? null,
+      },
+    },
+    /** The instances that were heard of lately; only this one while `known` is false. */
+    cluster: {
+      known: clusterKnown(),
+      instances: live.length,
+      connections: sum((instance) => instance.connections),
+      storedPerSecond: sum(({ stored }) => stored),
+      deliveredPerSecond: sum(({ delivered }) => delivered),
+      duplicates: sum(({ duplicates }) => duplicates),
+    },
+  }
+}
+
+/** In the words of the system that operators know. */
+function cacheState({ state }: RedisHealth) {
+  if (state === 'memory') return { status: 'memory', type: 'memory' } as const
+  const status = state === 'ok' ? 'redis_connected' : 'redis_unavailable'
+  return { status, type: 'redis' } as const
+}
