@@ -1,4 +1,4 @@
-import type { Browser, Locator, Page } from 'playwright-core'
+import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-core'
 import { eventually } from '../support/eventually.ts'
 import type { Scope } from '../support/scope.ts'
 
@@ -70,8 +70,9 @@ export async function openChat(
   scope: Scope,
   browser: Browser,
   { url, room, name }: { url: string; room: string; name: string },
+  options: BrowserContextOptions = {},
 ): Promise<ChatPage> {
-  const context = await browser.newContext()
+  const context = await browser.newContext(options)
   scope.defer(() => context.close())
   const page = await context.newPage()
   const complaints: string[] = []

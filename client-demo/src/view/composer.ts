@@ -55,7 +55,7 @@ export function createComposer(rooms: Rooms): { render(): void; write(text: stri
         text.placeholder = open ? `Message ${open.name}` : 'Join a room to write'
         grow()
       }
-      form.inert = !open
+      text.disabled = !open
       setText(typing, typingText(open?.typing.names ?? []))
     },
     write(value) {

@@ -18,7 +18,7 @@ export function createRoomDrawer(rooms: Rooms): { render(): void } {
     toggle.ariaExpanded = String(open)
     document.body.classList.toggle('rooms-open', open)
     // What lies beneath is neither read nor reached by the Tab key.
-    chat.inert = open && NARROW.matches
+    for (const part of chat.children) (part as HTMLElement).inert = open && NARROW.matches
     if (open) drawer.querySelector<HTMLElement>('a[tabindex="0"], input')?.focus()
     else if (drawer.contains(document.activeElement)) toggle.focus()
   }
