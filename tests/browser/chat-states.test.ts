@@ -2,6 +2,7 @@ import type { Browser } from 'playwright-core'
 import { beforeAll, expect, test } from 'vitest'
 import { launchBrowser } from '../support/browser.ts'
 import { type GatewayProcess, startGateway } from '../support/gateway-process.ts'
+import { startInProcess } from '../support/in-process.ts'
 import { startRedis } from '../support/redis-server.ts'
 import { testScope } from '../support/test-scope.ts'
 import { openChat, places } from './chat-page.ts'
@@ -51,40 +52,68 @@ test('refused: the row says why, and lets one mend or discard the message', asyn
   expect(ada.complaints).toEqual([])
 })
 
-test('uncertain: the row asks; what turns out to be stored is stored once (D2, D7)', async () => {
+test('uncertain: the row asks whether to send again or to discard, and does it (D2, D7)', async () => {
   const scope = testScope()
   const redis = await startRedis(scope)
   const env = { REDIS_URL: redis.url(), DEDUP_WINDOW: '3s' }
   const { url } = await startGateway(scope, { env })
   const ada = await openChat(scope, browser, { url, room: 'uncertain', name: 'Ada' })
+  const row = ada.message('uncertain: it may have arrived, or not')
   await ada.say('Certain')
   await ada.waitForHistory(([first]) => first?.state === 'stored')
 
   redis.pause()
   await ada.say('Perhaps')
-  await ada.waitForHistory((history) => history[1]?.state === 'uncertain')
-  const row = ada.message('uncertain: it may have arrived, or not')
+  await row.waitFor()
   expect(await row.getByRole('button').allTextContents()).toEqual(['Send again', 'Discard'])
   // In words of people, not of the wire.
   const notice = await ada.fact('notice')
   expect(notice).toMatch(/its message store does not answer in time/)
   expect(notice).not.toMatch(/redis_/)
-  await row.getByRole('button', { name: 'Discard' }).click()
-  await ada.waitForHistory((history) => history.length === 1)
-
-  await ada.say('Also')
-  await ada.waitForHistory((history) => history[1]?.state === 'uncertain')
   await row.getByRole('button', { name: 'Send again' }).click()
   await ada.waitForHistory((history) => /^(queued|sending)$/.test(history[1]?.state ?? ''))
   redis.resume()
   await ada.waitForFact('connection-state', 'Live')
-  const shown = await ada.waitForHistory(
+  const stored = await ada.waitForHistory(
     (history) =>
-      history.some(({ text }) => text === 'Also') &&
+      history.some(({ text }) => text === 'Perhaps') &&
       history.every(({ state }) => /^(stored|repeated)$/.test(state)),
   )
+
+  redis.pause()
+  await ada.say('Maybe')
+  await row.waitFor()
+  await row.getByRole('button', { name: 'Discard' }).click()
+  await ada.waitForHistory((history) => history.length === stored.length)
   // Discarding is forgetting: what the frozen Redis had taken in is there all the same, once.
-  expect(shown.filter(({ text }) => text === 'Perhaps').length).toBeLessThanOrEqual(1)
+  redis.resume()
+  await ada.waitForFact('connection-state', 'Live')
+  await ada.say('Afterwards')
+  const last = await ada.waitForHistory((history) => history.at(-1)?.state === 'stored')
+  expect(last.filter(({ text }) => text === 'Maybe').length).toBeLessThanOrEqual(1)
+  expect(last.every(({ state }) => /^(stored|repeated)$/.test(state))).toBe(true)
+  expect(ada.complaints).toEqual([])
+})
+
+test('labels that a gateway gives later show at their message', async () => {
+  const scope = testScope()
+  const labelling = await startInProcess(scope)
+  const ada = await openChat(scope, browser, { url: labelling.url, room: 'labels', name: 'Ada' })
+  await ada.say('Where is my parcel?')
+  await ada.waitForHistory(([first]) => first?.state === 'stored')
+  const position = { epoch: await ada.fact('epoch'), offset: 1 }
+  labelling.io.emit('room:labels', {
+    room: 'labels',
+    ...position,
+    labels: ['delivery', 'question'],
+  })
+  const row = ada.message('Where is my parcel?')
+  await row.getByText('delivery').waitFor()
+  expect(await row.locator('.label').allTextContents()).toEqual(['delivery', 'question'])
+  labelling.io.emit('room:labels', { room: 'elsewhere', ...position, labels: ['other'] })
+  labelling.io.emit('room:labels', { room: 'labels', ...position, labels: { language: 'en' } })
+  await row.getByText('language: en').waitFor()
+  expect(await row.locator('.label').count()).toBe(1)
   expect(ada.complaints).toEqual([])
 })
 
