@@ -5,26 +5,18 @@ import type { Server as HttpServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import type { Express } from 'express'
-import { Server } from 'socket.io'
-import { createEpochs } from './broker/epochs.ts'
+import type { Server } from 'socket.io'
 import type { MemoryStore } from './broker/memory.ts'
-import { createMemoryBroker } from './broker/memory-broker.ts'
-import { refusedPasswordHint } from './broker/redis/credentials.ts'
-import { createRedisLink, type RedisLink, type RedisRole } from './broker/redis/link.ts'
-import { createCacheProbe, createRoomsProbe } from './broker/redis/probes.ts'
-import { createRedisBroker } from './broker/redis/redis-broker.ts'
-import type { Config, RedisTarget } from './config.ts'
-import { createAdmission } from './edge/admission.ts'
-import { watchArrivals } from './edge/arrivals.ts'
+import type { Config } from './config.ts'
 import { handOver } from './edge/drain.ts'
-import { corkHandshake, createConnectLimit, parseUrlsOnce } from './edge/engine.ts'
 import { createHandlers } from './edge/handlers.ts'
-import { admitHandshakes, admitReturns } from './edge/handshakes.ts'
 import { createHttp } from './edge/http.ts'
 import { createOutlet } from './edge/outlet.ts'
 import { createOverload } from './edge/overload.ts'
+import { createSocketServer } from './edge/socket-server.ts'
 import { createSockets } from './edge/sockets.ts'
 import { createStatus } from './edge/status.ts'
+import { createBroker, createLinks } from './gateway-redis.ts'
 import { createEvents } from './observability/events.ts'
 import { createFeed } from './observability/feed.ts'
 import { type Health, readHealth } from './observability/health.ts'
@@ -33,7 +25,6 @@ import { createMetrics, type Metrics } from './observability/metrics.ts'
 import { createOperations } from './observability/operations.ts'
 import { createOperatorNotes } from './observability/operator-notes.ts'
 import { createOverloadEvents } from './observability/overload-events.ts'
-import { createRedisEvents, type RedisEvents } from './observability/redis-events.ts'
 import { MAX_HISTORY, MAX_ID_LENGTH, MAX_ROOM_BYTES, MAX_ROOMS } from './protocol.ts'
 import { createRooms } from './rooms/rooms.ts'
 import { createSessions } from './session/sessions.ts'
@@ -77,11 +68,6 @@ const LINGER_MS = 5000
 const MAX_BEHIND_MS = 15_000
 /** Of the bytes that may wait for a client, what is left while the instance cannot keep up. */
 const OVERLOADED_SHARE = 0.5
-/** Time of one turn of the event loop for newcomers, ms; a handshake takes about 0.3. */
-const ADMISSION_MS = 10
-const ADMISSION_OVERLOADED_MS = 1
-/** Clients give up by themselves after 20 s (socket.io-client's default). */
-const MAX_WAIT_MS = 10_000
 /**
  * Connections that may wait for the process to accept them: beyond it the system drops attempts, which
  * come again after a second, probes as well. The system's own limit (somaxconn) applies too.
@@ -100,37 +86,8 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
   const overload = createOverload(overloadEvents)
 
   // Where messages live.
-  const links: { role: RedisRole; link: RedisLink; observer: RedisEvents }[] = []
-  const roomsLink = config.rooms && connect('rooms', config.rooms)
-  if (config.cache) connect('cache', config.cache)
-  const newEpoch = createEpochs()
-  const broker = roomsLink
-    ? createRedisBroker(
-        roomsLink,
-        {
-          keyPrefix: config.redisKeyPrefix,
-          logMax: config.roomLogMax,
-          logTtlMs: config.roomLogTtlMs,
-          dedupWindowMs: config.dedupWindowMs,
-          newEpoch,
-          instance: config.instanceId,
-          ackReplicas: config.roomAckReplicas,
-        },
-        (policy) =>
-          logger.warn(
-            { policy },
-            'the Redis that holds rooms may evict messages, or does not say: durability is best-effort; set maxmemory-policy noeviction',
-          ),
-      )
-    : createMemoryBroker(
-        {
-          logMax: config.roomLogMax,
-          logTtlMs: config.roomLogTtlMs,
-          dedupWindowMs: config.dedupWindowMs,
-        },
-        newEpoch,
-        overrides.store,
-      )
+  const links = createLinks(config, { logger, metrics, notes })
+  const broker = createBroker(config, links.rooms, { logger, store: overrides.store })
 
   // What a room is.
   const outlet = createOutlet({
@@ -182,34 +139,14 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
     operatorToken: config.operatorToken,
     drain: () => void stop(),
   })
-  const admission = createAdmission({
-    budgetMs: () => (overload.level < 3 ? ADMISSION_MS : ADMISSION_OVERLOADED_MS),
-    hold: watchArrivals(server).crowding,
-    maxWaiting: config.maxConnectQueue,
-    maxWaitMs: MAX_WAIT_MS,
-    full: () => config.maxConnections > 0 && io.engine.clientsCount >= config.maxConnections,
+  const { io, admission } = createSocketServer(server, {
+    ...config,
+    adapter: broker.adapter,
+    draining: () => draining,
+    overload: () => overload.level,
+    connectRefused: overloadEvents.connectRefused,
+    handshakeRefused: events.handshakeRefused,
   })
-  if (config.websocket) parseUrlsOnce(server)
-  const io: Server = new Server(server, {
-    path: config.socketPath,
-    transports: config.websocket ? ['websocket', 'polling'] : ['polling'],
-    pingInterval: config.pingIntervalMs,
-    pingTimeout: config.pingTimeoutMs,
-    // Bodies that are a little too long still get an answer; JSON may escape a byte into six.
-    maxHttpBufferSize: Math.max(1_000_000, config.maxBodyBytes * 6 + 65_536),
-    ...(config.corsOrigins.length > 0 && {
-      cors: config.corsOrigins.includes('*')
-        ? { origin: '*' }
-        : { origin: [...config.corsOrigins], credentials: true },
-    }),
-    allowRequest: admitHandshakes({
-      admission,
-      draining: () => draining,
-      refused: overloadEvents.connectRefused,
-    }),
-  })
-  admitReturns(io, { admission, refused: overloadEvents.connectRefused })
-  if (broker.adapter !== undefined) io.adapter(broker.adapter)
   const status = createStatus({
     trouble: broker.trouble,
     announce: (event) => sockets.announce(event),
@@ -245,18 +182,12 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
       },
     },
   })
-  io.engine.on('initial_headers', corkHandshake)
-  io.engine.on('connection', createConnectLimit())
-  io.engine.on('connection_error', (error: { code: number; message: string }) => {
-    events.handshakeRefused(error.message)
-  })
-
   // What operators see.
   const healthSource = {
     instance: config.instanceId,
     version: version(),
     durability: broker.durability,
-    redis: redisHealth,
+    redis: links.health,
     connections: () => sockets.count,
     rooms: () => {
       const { rooms: local, members, behind } = rooms.counts()
@@ -274,33 +205,6 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
     metrics.connectsWaiting.set(admission.waiting)
   })
 
-  function connect(role: RedisRole, target: RedisTarget): RedisLink {
-    const observer = createRedisEvents(role, {
-      logger,
-      metrics,
-      notes,
-      address: `${target.host}:${target.port}/${target.database}`,
-      hint: refusedPasswordHint(target.source),
-    })
-    const link = createRedisLink({
-      role,
-      endpoint: () => target,
-      probe:
-        role === 'rooms'
-          ? createRoomsProbe(config.redisKeyPrefix)
-          : createCacheProbe(config.redisKeyPrefix, config.instanceId),
-      observer,
-    })
-    links.push({ link, observer, role })
-    return link
-  }
-
-  function redisHealth(): Health['redis'] {
-    const of = (role: RedisRole) =>
-      links.find((each) => each.role === role)?.observer.health() ?? ({ state: 'memory' } as const)
-    return { rooms: of('rooms'), cache: of('cache') }
-  }
-
   async function shutDown(): Promise<void> {
     draining = true
     notes.draining(sockets.count)
@@ -317,10 +221,7 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
     }
     await Promise.all([closeHttp(), operations.stop()])
     broker.stop()
-    for (const { link, observer } of links) {
-      link.close()
-      observer.stop()
-    }
+    links.close()
     logger.info('stopped')
   }
 
@@ -348,7 +249,7 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
       server.listen({ port: config.port, host: config.host, backlog: ACCEPT_BACKLOG })
       await once(server, 'listening')
       operations.start()
-      void Promise.all(links.map(({ link }) => link.ready)).then(() => {
+      void links.ready.then(() => {
         started = true
       })
       const { address: host, port } = server.address() as AddressInfo

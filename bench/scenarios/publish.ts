@@ -45,8 +45,9 @@ export const publish: Scenario = {
   ],
   claims: (results) => [
     {
-      text: 'acknowledged durable sends per second, Roomwire ÷ stock',
-      measured: results.ratio(VARIANT, 'stock', 'rate')?.ratio,
+      // Stock as it is rarely lives to the end of this.
+      text: 'acknowledged durable sends per second, Roomwire ÷ stock that survives',
+      measured: results.ratio(VARIANT, 'stock-caught', 'rate')?.ratio,
       atLeast: 0.6,
     },
     {

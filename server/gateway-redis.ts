@@ -1,0 +1,95 @@
+import type { Broker } from './broker/broker.ts'
+import { createEpochs } from './broker/epochs.ts'
+import type { MemoryStore } from './broker/memory.ts'
+import { createMemoryBroker } from './broker/memory-broker.ts'
+import { refusedPasswordHint } from './broker/redis/credentials.ts'
+import { createRedisLink, type RedisLink, type RedisRole } from './broker/redis/link.ts'
+import { createCacheProbe, createRoomsProbe } from './broker/redis/probes.ts'
+import { createRedisBroker } from './broker/redis/redis-broker.ts'
+import type { Config, RedisTarget } from './config.ts'
+import type { Logger } from './observability/logger.ts'
+import type { Metrics } from './observability/metrics.ts'
+import type { OperatorNotes } from './observability/operator-notes.ts'
+import {
+  createRedisEvents,
+  type RedisEvents,
+  type RedisHealth,
+} from './observability/redis-events.ts'
+
+/** What this instance has to Redis, for each role that has one. */
+export interface Links {
+  /** Undefined: rooms live in memory. */
+  readonly rooms: RedisLink | undefined
+  /** Resolves when every role has worked once. */
+  readonly ready: Promise<void>
+  health(): Record<RedisRole, RedisHealth>
+  close(): void
+}
+
+/** Connects each configured role, and reports how it fares. */
+export function createLinks(
+  config: Config,
+  deps: { logger: Logger; metrics: Metrics; notes: OperatorNotes },
+): Links {
+  const roles: Partial<Record<RedisRole, { link: RedisLink; observer: RedisEvents }>> = {}
+
+  function connect(role: RedisRole, target: RedisTarget): void {
+    const observer = createRedisEvents(role, {
+      ...deps,
+      address: `${target.host}:${target.port}/${target.database}`,
+      hint: refusedPasswordHint(target.source),
+    })
+    const probe =
+      role === 'rooms'
+        ? createRoomsProbe(config.redisKeyPrefix)
+        : createCacheProbe(config.redisKeyPrefix, config.instanceId)
+    const link = createRedisLink({ role, endpoint: () => target, probe, observer })
+    roles[role] = { link, observer }
+  }
+
+  if (config.rooms) connect('rooms', config.rooms)
+  if (config.cache) connect('cache', config.cache)
+  const all = Object.values(roles)
+  const health = (role: RedisRole) => roles[role]?.observer.health() ?? { state: 'memory' as const }
+  return {
+    rooms: roles.rooms?.link,
+    ready: Promise.all(all.map(({ link }) => link.ready)).then(() => undefined),
+    health: () => ({ rooms: health('rooms'), cache: health('cache') }),
+    close() {
+      for (const { link, observer } of all) {
+        link.close()
+        observer.stop()
+      }
+    },
+  }
+}
+
+/** Where rooms live: in the Redis of that link, else in memory. */
+export function createBroker(
+  config: Config,
+  link: RedisLink | undefined,
+  { logger, store }: { logger: Logger; store: MemoryStore | undefined },
+): Broker {
+  const newEpoch = createEpochs()
+  const limits = {
+    logMax: config.roomLogMax,
+    logTtlMs: config.roomLogTtlMs,
+    dedupWindowMs: config.dedupWindowMs,
+  }
+  if (link === undefined) return createMemoryBroker(limits, newEpoch, store)
+  return createRedisBroker(
+    link,
+    {
+      ...limits,
+      newEpoch,
+      keyPrefix: config.redisKeyPrefix,
+      instance: config.instanceId,
+      ackReplicas: config.roomAckReplicas,
+    },
+    (policy) =>
+      logger.warn(
+        { policy },
+        'the Redis that holds rooms may evict messages, or does not say: durability is best-effort; set maxmemory-policy noeviction',
+      ),
+  )
+}
