@@ -138,6 +138,8 @@ async function pictureOps(scope: Scope, browser: Browser, url: string): Promise<
   await page.getByLabel('Operator’s token').fill(TOKEN)
   await page.getByRole('button', { name: 'Show' }).click()
   await page.getByText('2 live').first().waitFor()
+  // The crowd has just come: a machine that was busy with that is shown when it is not any more.
+  await page.getByText('All is well').waitFor()
   await keep(page, 'ops-light')
   await page.emulateMedia({ colorScheme: 'dark' })
   await keep(page, 'ops-dark')

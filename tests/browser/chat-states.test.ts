@@ -18,7 +18,7 @@ beforeAll(async () => {
 const open = (room: string, name = 'Ada') =>
   openChat(testScope(), browser, { url: gateway.url, room, name })
 
-test('queued while offline, over a reload, then stored (D1)', async () => {
+test('queued while offline, then stored (D1)', async () => {
   const ada = await open('queued')
   await ada.press('Try it')
   await ada.press('Go offline')

@@ -24,7 +24,7 @@ export interface RowWindow {
 export interface RowWindowDeps {
   scroll: HTMLElement
   list: HTMLElement
-  /** The row as it is to be now: called for those in sight and near it. */
+  /** The row as it is to be now: called for those that come near sight, and after `show`. */
   row: (key: string, index: number) => Row
   /** Rows came or went, or the scroll position changed. */
   moved: () => void
@@ -67,13 +67,15 @@ export function createRowWindow({ scroll, list, row, moved }: RowWindowDeps): Ro
       .map((key, step) => ({ key, above: sight() - layout.top(first + step) }))
   }
 
-  function exist(): void {
+  /** `stale`: what the rows say may have changed, and not only which of them are near sight. */
+  function exist(stale: boolean): void {
     const first = layout.at(sight() - MARGIN_PX)
     const last = layout.at(sight() + scroll.clientHeight + MARGIN_PX)
     const kept = new Map<string, Row>()
     const keep = (index: number) => {
       const key = layout.keys[index]
-      if (key !== undefined) kept.set(key, row(key, index))
+      if (key === undefined) return
+      kept.set(key, (!stale && rows.get(key)) || row(key, index))
     }
     // Focus that left the document would be lost: its row stays, wherever it is.
     const focused = [...rows].find(([, { element }]) => element.contains(document.activeElement))
@@ -99,7 +101,7 @@ export function createRowWindow({ scroll, list, row, moved }: RowWindowDeps): Ro
     return changed
   }
 
-  function place(fixed: Anchor[]): void {
+  function place(fixed: Anchor[], stale = false): void {
     for (let turn = 0; turn < TURNS; turn += 1) {
       list.style.height = `${layout.total}px`
       const fixedTo = fixed.find(({ key }) => layout.indexOf(key) >= 0)
@@ -109,7 +111,7 @@ export function createRowWindow({ scroll, list, row, moved }: RowWindowDeps): Ro
         const wanted = list.offsetTop + top + fixedTo.above
         if (Math.abs(wanted - scroll.scrollTop) >= 1) scroll.scrollTop = wanted
       }
-      exist()
+      exist(stale && turn === 0)
       if (!measure()) break
     }
     for (const [key, { element }] of rows) {
@@ -164,7 +166,7 @@ export function createRowWindow({ scroll, list, row, moved }: RowWindowDeps): Ro
     show(keys) {
       const fixed = anchors()
       layout.arrange(keys)
-      place(fixed)
+      place(fixed, true)
     },
     follow() {
       following = true
