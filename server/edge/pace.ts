@@ -17,12 +17,13 @@ export interface Pace {
 }
 
 /** The longest that a message waits for others. */
-const MAX_HOLD_MS = 30
+const MAX_HOLD_MS = 40
 /** Shares of the process's time that writing one by one would take: nothing waits below the first. */
 const AT_EASE = 0.5
 const BUSY = 1.25
-/** Weight of the past: about the last ten flushes count. */
+/** Weight of the past: about the last ten flushes count, or this long without one for each of them. */
 const MEMORY = 0.9
+const PAUSE_MS = 20
 
 export function createPace(now: () => number = () => performance.now()): Pace {
   /** ms a write takes. */
@@ -42,8 +43,8 @@ export function createPace(now: () => number = () => performance.now()): Pace {
       cost = MEMORY * cost + (1 - MEMORY) * ((end - begin) / writes)
       // Since the last flush's end: the time in which these deliveries were asked for.
       const elapsed = Math.max(end - lastEnd, 0.01)
-      // A pause counts by its length, so that the first message after it does not wait.
-      const past = MEMORY ** Math.max(1, elapsed / MAX_HOLD_MS)
+      // A pause counts by its length: what was before it is soon forgotten.
+      const past = MEMORY ** Math.max(1, elapsed / PAUSE_MS)
       demand = past * demand + (1 - past) * ((deliveries * cost) / elapsed)
       lastEnd = end
     },
