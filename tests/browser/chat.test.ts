@@ -124,8 +124,15 @@ describe('two browsers and one gateway in memory', () => {
     const text = ada.page.getByRole('textbox', { name: 'Message', exact: true })
     await text.fill('Thinking')
     // Volatile: an announcement may be lost, and who goes on writing announces it again.
-    const writing = setInterval(() => void text.pressSequentially('.'), 500)
-    await grace.waitForFact('typing', 'Ada is typing…').finally(() => clearInterval(writing))
+    let seen = false
+    const shown = grace.waitForFact('typing', 'Ada is typing…').finally(() => {
+      seen = true
+    })
+    while (!seen) {
+      await text.pressSequentially('.')
+      await grace.page.waitForTimeout(200)
+    }
+    await shown
     expect(await ada.fact('typing')).toBe('')
     await ada.page.keyboard.press('Enter')
     await grace.waitForFact('typing', '')
