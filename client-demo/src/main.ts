@@ -1,54 +1,61 @@
-import { createConnection } from './connection.ts'
+import { connect } from '../../client/connect.ts'
 import { createIdentity } from './identity.ts'
-import { createOutbox } from './outbox.ts'
+import { createLink } from './link.ts'
 import { createRooms } from './rooms.ts'
+import { createAnnouncer } from './view/announcer.ts'
 import { createComposer } from './view/composer.ts'
 import { createConnectionBar } from './view/connection-bar.ts'
 import { createDrawer } from './view/drawer.ts'
+import { createFigures } from './view/figures.ts'
 import { createHistory } from './view/history.ts'
-import { textOf } from './view/message-row.ts'
 import { createNameDialog } from './view/name-dialog.ts'
 import { coalesce } from './view/page.ts'
+import { createRoomDrawer } from './view/room-drawer.ts'
 import { createRoomHead } from './view/room-head.ts'
 import { createRoomList } from './view/room-list.ts'
+import { createSwitches } from './view/switches.ts'
+import { createThemeSwitch } from './view/theme-switch.ts'
 
 const meta = document.querySelector('meta[name="roomwire-socket-path"]')
 
 const identity = createIdentity()
-const connection = createConnection(identity, meta?.getAttribute('content') || '/socket.io/')
-const outbox = createOutbox(connection)
-const rooms = createRooms({ connection, outbox })
+const client = connect(location.origin, {
+  path: meta?.getAttribute('content') || '/socket.io/',
+  // Read before every connection: a new name needs a new connection, and nothing else.
+  get name() {
+    return identity.name ?? 'Visitor'
+  },
+})
+const link = createLink(client)
+const rooms = createRooms(client)
 
 const active = () => rooms.active
 const me = () => ({
-  id: connection.status.user?.id ?? '',
-  name: connection.status.user?.name ?? identity.name ?? '',
+  id: client.status.user?.id ?? '',
+  name: client.status.user?.name ?? identity.name ?? '',
 })
 
-const nameDialog = createNameDialog(identity, connection)
-const composer = createComposer(rooms, outbox)
+const nameDialog = createNameDialog(identity, client, link)
+const composer = createComposer(rooms)
 const views = [
-  createConnectionBar(connection, rooms),
+  createConnectionBar(client, link, rooms),
   createRoomList(rooms),
+  createRoomDrawer(rooms),
   createRoomHead(active),
-  createHistory({
-    me,
-    active,
-    edit(entry) {
-      if (entry.id !== undefined) outbox.discard(entry.id)
-      composer.write(textOf(entry.body) ?? JSON.stringify(entry.body))
-    },
-  }),
+  createHistory({ me, active, write: composer.write }),
+  createAnnouncer({ me, active }),
   composer,
-  createDrawer(connection, outbox, rooms),
+  createSwitches(client, link, rooms),
+  createFigures(rooms),
   nameDialog,
 ]
+createDrawer()
+createThemeSwitch()
 
 const render = coalesce(() => {
   for (const view of views) view.render()
 })
-connection.onStatus(render)
-outbox.onChange(render)
+client.on('state', render)
 rooms.onChange(render)
 render()
 nameDialog.start()

@@ -1,4 +1,4 @@
-import type { Browser, Locator, Page } from 'playwright-core'
+import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-core'
 import { eventually } from '../support/eventually.ts'
 import type { Scope } from '../support/scope.ts'
 
@@ -8,7 +8,9 @@ export interface ShownMessage {
   offset: number | undefined
   author: string
   text: string
-  /** `sending`, `stored`, `repeated`, `refused`, or `received` for those of others. */
+  /**
+   * `queued`, `sending`, `stored`, `repeated`, `refused`, `uncertain`, or `received` for those of others.
+   */
   state: string
 }
 
@@ -23,20 +25,42 @@ export interface ChatPage {
   /** The connection's state or another fact that the page shows, by test id. */
   fact(testId: string): Promise<string>
   waitForFact(testId: string, text: string | RegExp): Promise<void>
-  /** All messages in the order shown. */
+  /** All messages in the order shown, in sight or not. */
   history(): Promise<ShownMessage[]>
   /** The first history for which `matches` holds. */
   waitForHistory(matches: (history: ShownMessage[]) => boolean): Promise<ShownMessage[]>
   message(text: string): Locator
+  /** Goes to the first message that is here, as the wheel or a finger does. */
+  scrollUp(): Promise<void>
+  /** How many rows the list has in the document. */
+  rows(): Promise<number>
 }
 
-// A string, because the tests are compiled without the browser's types.
-const READ_HISTORY = `[...document.querySelectorAll('#messages > .message')].map((row) => ({
-  offset: row.dataset.offset === '' ? undefined : Number(row.dataset.offset),
-  author: row.querySelector('.author').textContent,
-  text: row.querySelector('.body').textContent,
-  state: row.dataset.state,
-}))`
+/**
+ * Only rows near sight exist: goes through the list from top to end and back, within one task, so that
+ * nothing can change meanwhile. A string, because the tests are compiled without the browser's types.
+ */
+const READ_HISTORY = `(() => {
+  const scroll = document.querySelector('#scroll')
+  const start = scroll.scrollTop
+  const isAtEnd = scroll.scrollHeight - start - scroll.clientHeight < 4
+  const rows = new Map()
+  const look = (top) => {
+    scroll.scrollTop = top
+    scroll.dispatchEvent(new Event('scroll'))
+    for (const row of document.querySelectorAll('#messages > .message')) {
+      rows.set(Number(row.ariaPosInSet), {
+        offset: row.dataset.offset === '' ? undefined : Number(row.dataset.offset),
+        author: row.querySelector('.author').textContent,
+        text: row.querySelector('.body').textContent,
+        state: row.dataset.state,
+      })
+    }
+  }
+  for (let top = 0; top < scroll.scrollHeight; top += scroll.clientHeight) look(top)
+  look(isAtEnd ? scroll.scrollHeight : start)
+  return [...rows].sort(([a], [b]) => a - b).map(([, row]) => row)
+})()`
 
 const REPORT_VIOLATIONS = `addEventListener('securitypolicyviolation', (event) =>
   console.error('CSP violation: ' + event.violatedDirective + ' ' + event.blockedURI))`
@@ -46,8 +70,9 @@ export async function openChat(
   scope: Scope,
   browser: Browser,
   { url, room, name }: { url: string; room: string; name: string },
+  options: BrowserContextOptions = {},
 ): Promise<ChatPage> {
-  const context = await browser.newContext()
+  const context = await browser.newContext(options)
   scope.defer(() => context.close())
   const page = await context.newPage()
   const complaints: string[] = []
@@ -101,6 +126,10 @@ export async function openChat(
       })
     },
     message: (text) => page.getByRole('log').getByRole('listitem').filter({ hasText: text }),
+    async scrollUp() {
+      await page.evaluate("document.querySelector('#scroll').scrollTop = 0")
+    },
+    rows: () => page.evaluate<number>("document.querySelectorAll('#messages > li').length"),
   }
   await chat.waitForFact('connection-state', 'Live')
   await chat.waitForFact('room-facts', /so far/)

@@ -1,20 +1,17 @@
-import type { Outbox } from '../outbox.ts'
 import type { Rooms } from '../rooms.ts'
 import { find, setText } from './page.ts'
 
 const TALLEST_PX = 160
 
 /** Where messages are written, and who else is writing. Enter sends, Shift and Enter breaks the line. */
-export function createComposer(
-  rooms: Rooms,
-  outbox: Outbox,
-): { render(): void; write(text: string): void } {
+export function createComposer(rooms: Rooms): { render(): void; write(text: string): void } {
   const form = find('composer', HTMLFormElement)
   const text = find('text', HTMLTextAreaElement)
   const typing = find('typing', HTMLElement)
   const drafts = new Map<string, string>()
-  let room: string | undefined
+  let name: string | undefined
 
+  const announce = (typing: boolean) => rooms.active?.room.typing(typing)
   const grow = () => {
     text.style.height = 'auto'
     text.style.height = `${Math.min(text.scrollHeight, TALLEST_PX)}px`
@@ -22,9 +19,9 @@ export function createComposer(
 
   text.addEventListener('input', () => {
     grow()
-    rooms.active?.typing.announce(text.value.trim() !== '')
+    announce(text.value.trim() !== '')
   })
-  text.addEventListener('blur', () => rooms.active?.typing.announce(false))
+  text.addEventListener('blur', () => announce(false))
   text.addEventListener('keydown', (event) => {
     // While an input method composes a word, Enter belongs to it.
     if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return
@@ -33,13 +30,13 @@ export function createComposer(
   })
   form.addEventListener('submit', (event) => {
     event.preventDefault()
-    const session = rooms.active
+    const open = rooms.active
     const value = text.value.trim()
-    if (!session || value === '') return
-    session.typing.announce(false)
+    if (!open || value === '') return
+    announce(false)
     text.value = ''
     grow()
-    outbox.send(session.room, { text: value })
+    void open.room.send({ text: value }) // what becomes of it shows in its row
     text.focus()
   })
   find('skip', HTMLAnchorElement).addEventListener('click', (event) => {
@@ -50,16 +47,16 @@ export function createComposer(
 
   return {
     render() {
-      const session = rooms.active
-      if (session?.room !== room) {
-        if (room !== undefined) drafts.set(room, text.value)
-        room = session?.room
-        text.value = drafts.get(room ?? '') ?? ''
-        text.placeholder = session ? `Message ${session.room}` : 'Join a room to write'
+      const open = rooms.active
+      if (open?.name !== name) {
+        if (name !== undefined) drafts.set(name, text.value)
+        name = open?.name
+        text.value = drafts.get(name ?? '') ?? ''
+        text.placeholder = open ? `Message ${open.name}` : 'Join a room to write'
         grow()
       }
-      form.inert = !session
-      setText(typing, typingText(session?.typing.names ?? []))
+      text.disabled = !open
+      setText(typing, typingText(open?.typing.names ?? []))
     },
     write(value) {
       text.value = text.value === '' ? value : `${value}\n${text.value}`
@@ -69,7 +66,7 @@ export function createComposer(
   }
 }
 
-function typingText(names: string[]): string {
+function typingText(names: readonly string[]): string {
   const [first, second] = names
   if (first === undefined) return ''
   if (second === undefined) return `${first} is typing…`

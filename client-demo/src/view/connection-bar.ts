@@ -1,27 +1,17 @@
-import type { Connection, ConnectionState } from '../connection.ts'
-import type { Recovery } from '../room-session.ts'
+import type { Client } from '../../../client/connect.ts'
+import type { Link } from '../link.ts'
+import {
+  durabilityText,
+  noticeText,
+  recoveryText,
+  stateText,
+  transportText,
+} from '../plain-words.ts'
 import type { Rooms } from '../rooms.ts'
 import { find, setText } from './page.ts'
 
-const STATES: Record<ConnectionState, string> = {
-  connecting: 'Connecting',
-  live: 'Live',
-  degraded: 'Degraded',
-  offline: 'Offline',
-}
-
-const TRANSPORTS: Record<string, string> = { websocket: 'WebSocket', polling: 'HTTP polling' }
-
-const DURABILITIES = { durable: 'Durable', 'best-effort': 'Best effort', memory: 'In memory' }
-
-export function recoveryText(recovery: Recovery): string {
-  if (recovery.kind === 'reset') return 'History was reset'
-  if (recovery.messages === 0) return 'Nothing was missed'
-  return `Resumed ${recovery.messages} ${recovery.messages === 1 ? 'message' : 'messages'}`
-}
-
 /** What the connection is like: state, transport, instance, reconnections, what they brought back. */
-export function createConnectionBar(connection: Connection, rooms: Rooms): { render(): void } {
+export function createConnectionBar(client: Client, link: Link, rooms: Rooms): { render(): void } {
   const state = find('state', HTMLElement)
   const transport = find('transport', HTMLElement)
   const instance = find('instance', HTMLElement)
@@ -32,27 +22,21 @@ export function createConnectionBar(connection: Connection, rooms: Rooms): { ren
 
   return {
     render() {
-      const { status } = connection
-      setText(state, STATES[status.state])
+      const { status } = client
+      setText(state, stateText(status))
       state.dataset['state'] = status.state
-      setText(transport, TRANSPORTS[status.transport ?? ''] ?? status.transport ?? '–')
+      setText(transport, transportText(status))
       setText(instance, status.instance ?? '–')
-      setText(durability, status.durability ? DURABILITIES[status.durability] : '–')
+      instance.title = status.instance ?? ''
+      setText(durability, durabilityText(status))
       setText(reconnections, String(status.reconnections))
       const last = rooms.active?.recovery
       setText(recovery, last ? recoveryText(last) : '–')
       recovery.dataset['kind'] = last?.kind ?? 'none'
-      notice.hidden = status.notice === undefined
+      const text = noticeText(status, link.paused)
+      notice.hidden = text === ''
       notice.dataset['state'] = status.state
-      setText(notice, noticeText(status.state, status.notice))
+      setText(notice, text)
     },
   }
-}
-
-function noticeText(state: ConnectionState, notice: string | undefined): string {
-  if (notice === undefined) return ''
-  if (state === 'connecting' || state === 'offline') {
-    return `${notice} What you write is kept and sent once you are back.`
-  }
-  return notice
 }

@@ -1,13 +1,21 @@
-import type { SendState } from '../outbox.ts'
+import type { RoomwireError } from '../../../client/connect.ts'
+import { recoveryText, refusalText } from '../plain-words.ts'
 import { displayName, paintAvatar } from './avatar.ts'
-import { recoveryText } from './connection-bar.ts'
-import type { Entry } from './entries.ts'
-import { setText, stamp, within } from './page.ts'
+import type { Entry, MessageEntry } from './entries.ts'
+import { button, setText, stamp, within } from './page.ts'
 
-type Message = Extract<Entry, { kind: 'message' }>
+/** What a reader can do about a message that is on its way, and what is known of it. */
+export interface RowDeps {
+  attempts(id: string): number
+  labels(entry: MessageEntry): readonly string[]
+  resend(id: string): void
+  discard(id: string): void
+  /** Takes a refused message back into the composer. */
+  edit(entry: MessageEntry): void
+}
 
 /** The row of one entry; `update` shows what may change about it. */
-export interface Row {
+export interface EntryRow {
   readonly element: HTMLLIElement
   /** `continued`: the row above is by the same sender, shortly before. */
   update(entry: Entry, continued: boolean): void
@@ -15,33 +23,37 @@ export interface Row {
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' })
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' })
+const day = new Intl.DateTimeFormat(undefined, { weekday: 'long', day: 'numeric', month: 'long' })
 
-export function createRow(entry: Entry, edit: (message: Message) => void): Row {
-  return entry.kind === 'note' ? noteRow() : messageRow(entry, edit)
+export function createRow(entry: Entry, deps: RowDeps): EntryRow {
+  return entry.kind === 'message' ? messageRow(entry, deps) : remarkRow()
 }
 
-function noteRow(): Row {
+function remarkRow(): EntryRow {
   const element = stamp('note-template')
   return {
     element,
     update(entry) {
-      if (entry.kind !== 'note') return
-      element.dataset['kind'] = entry.recovery.kind
-      const text = recoveryText(entry.recovery)
-      // A reset may come to a connection that was never lost.
-      const isReset = entry.recovery.kind === 'reset'
-      setText(within(element, 'span'), isReset ? text : `Reconnected · ${text}`)
+      element.dataset['kind'] = entry.kind === 'note' ? entry.recovery.kind : entry.kind
+      setText(within(element, 'span'), remarkText(entry))
     },
   }
 }
 
-function messageRow(first: Message, edit: (message: Message) => void): Row {
+function remarkText(entry: Entry): string {
+  if (entry.kind === 'day') return day.format(entry.at)
+  if (entry.kind !== 'note') return ''
+  const text = recoveryText(entry.recovery)
+  // A reset may come to a connection that was never lost.
+  return entry.recovery.kind === 'reset' ? text : `Reconnected · ${text}`
+}
+
+function messageRow(first: MessageEntry, deps: RowDeps): EntryRow {
   const element = stamp('message-template')
   const author = within(element, '.author')
   const time = within(element, 'time')
-  const state = within(element, '.state')
   const offset = within(element, '.offset')
-  let shown: Message | undefined
+  let shown = ''
 
   paintAvatar(within(element, '.avatar'), first.from)
   setText(author, displayName(first.from))
@@ -53,44 +65,64 @@ function messageRow(first: Message, edit: (message: Message) => void): Row {
       if (entry.kind !== 'message') return
       element.classList.toggle('continued', continued)
       element.classList.toggle('own', entry.own)
-      if (shown?.at !== entry.at) {
-        setText(time, clock.format(entry.at))
-        time.title = full.format(entry.at)
-      }
-      if (shown?.offset !== entry.offset) {
-        setText(offset, entry.offset === undefined ? '' : `#${entry.offset}`)
-        element.dataset['offset'] = String(entry.offset ?? '')
-      }
-      if (shown === undefined || shown.state !== entry.state) {
-        element.dataset['state'] = entry.state?.kind ?? 'received'
-        setText(state, entry.state ? stateText(entry.state) : '')
-        if (entry.state?.kind === 'refused') state.append(editButton(() => edit(entry)))
-      }
-      shown = entry
+      setText(author, displayName(entry.from))
+      setText(time, clock.format(entry.at))
+      time.title = full.format(entry.at)
+      setText(offset, entry.offset === undefined ? '' : `#${entry.offset}`)
+      element.dataset['offset'] = String(entry.offset ?? '')
+      renderLabels(within(element, '.labels'), deps.labels(entry))
+      const attempts = deps.attempts(entry.id)
+      const state = stateOf(entry)
+      // Buttons that are there already keep their focus.
+      if (shown === `${state} ${attempts}`) return
+      shown = `${state} ${attempts}`
+      element.dataset['state'] = state
+      within(element, '.state').replaceChildren(...stateNodes(entry, attempts, deps))
     },
   }
 }
 
-function stateText(state: SendState): string {
-  switch (state.kind) {
+function stateOf({ own, status }: MessageEntry): string {
+  if (status?.kind === 'stored') return status.sent.duplicate ? 'repeated' : 'stored'
+  return status?.kind ?? (own ? 'stored' : 'received')
+}
+
+function stateNodes(entry: MessageEntry, attempts: number, deps: RowDeps): (Node | string)[] {
+  const { id, own, status } = entry
+  const discard = () => button('Discard', () => deps.discard(id))
+  switch (status?.kind) {
+    case undefined:
+      return own ? ['stored'] : []
+    case 'queued':
+      return [attempts > 0 ? `sending again soon (${attempts})` : 'queued']
     case 'sending':
-      return state.attempts > 1 ? `sending again (${state.attempts})` : 'sending'
+      return [attempts > 1 ? `sending again (${attempts})` : 'sending']
     case 'stored':
-      return 'stored'
-    case 'repeated':
-      return 'repeated'
+      return [status.sent.duplicate ? 'repeated' : 'stored']
     case 'refused':
-      return `refused: ${state.reason} `
+      return [refused(status.error), button('Edit', () => deps.edit(entry)), discard()]
+    case 'uncertain':
+      return [
+        'uncertain: it may have arrived, or not ',
+        button('Send again', () => deps.resend(id)),
+        discard(),
+      ]
   }
 }
 
-function editButton(edit: () => void): HTMLButtonElement {
-  const button = document.createElement('button')
-  button.type = 'button'
-  button.className = 'quiet'
-  button.textContent = 'Edit'
-  button.addEventListener('click', edit)
-  return button
+const refused = (error: RoomwireError) => `refused: ${refusalText(error)} `
+
+function renderLabels(element: HTMLElement, labels: readonly string[]): void {
+  element.hidden = labels.length === 0
+  if (element.hidden || element.textContent === labels.join('')) return
+  element.replaceChildren(
+    ...labels.map((label) => {
+      const chip = document.createElement('span')
+      chip.className = 'label'
+      chip.textContent = label
+      return chip
+    }),
+  )
 }
 
 /** `{ text }` is what this page writes; whatever else a room holds is shown as the JSON it is. */

@@ -1,12 +1,14 @@
-import type { Connection } from '../connection.ts'
+import type { Client } from '../../../client/connect.ts'
 import type { Identity } from '../identity.ts'
+import type { Link } from '../link.ts'
 import { paintAvatar } from './avatar.ts'
 import { find, setText } from './page.ts'
 
 /** Asks for the name once; connects when there is one, and again when it changes. */
 export function createNameDialog(
   identity: Identity,
-  connection: Connection,
+  client: Client,
+  link: Link,
 ): { render(): void; start(): void } {
   const dialog = find('name-dialog', HTMLDialogElement)
   const form = find('name-form', HTMLFormElement)
@@ -17,6 +19,7 @@ export function createNameDialog(
   const ask = () => {
     name.value = identity.name ?? ''
     dialog.showModal()
+    name.select()
   }
   find('rename', HTMLButtonElement).addEventListener('click', ask)
   dialog.addEventListener('cancel', (event) => {
@@ -24,29 +27,24 @@ export function createNameDialog(
   })
   form.addEventListener('submit', (event) => {
     const chosen = name.value.trim()
-    if (chosen === '') {
-      event.preventDefault()
-      return
-    }
+    if (chosen === '') return event.preventDefault()
     if (chosen === identity.name) return
+    const isFirst = identity.name === undefined
     identity.rename(chosen)
-    // The name travels in the handshake.
-    connection.goOffline()
-    connection.goOnline()
+    if (isFirst) client.resume()
+    else link.reintroduce()
     find('text', HTMLTextAreaElement).focus()
   })
 
   return {
     render() {
       setText(myName, identity.name ?? '')
-      paintAvatar(myAvatar, {
-        id: connection.status.user?.id ?? identity.session,
-        name: identity.name ?? '',
-      })
+      paintAvatar(myAvatar, { id: client.status.user?.id ?? '', name: identity.name ?? '' })
     },
     start() {
-      if (identity.name === undefined) ask()
-      else connection.goOnline()
+      if (identity.name !== undefined) return
+      client.pause()
+      ask()
     },
   }
 }

@@ -25,16 +25,34 @@ export function setText(element: HTMLElement, text: string): void {
   if (element.textContent !== text) element.textContent = text
 }
 
-/** Runs `render` once for all changes of one turn. */
+/** A button that does one thing, for places that come and go. */
+export function button(text: string, press: () => void): HTMLButtonElement {
+  const element = document.createElement('button')
+  element.type = 'button'
+  element.className = 'quiet small'
+  element.textContent = text
+  element.addEventListener('click', press)
+  return element
+}
+
+/** Hidden windows get no animation frames, and have to count what is unread as well. */
+const HIDDEN_MS = 100
+
+/** Runs `render` once for all changes between two frames. */
 export function coalesce(render: () => void): () => void {
-  let due = false
+  let frame: number | undefined
+  let timer: ReturnType<typeof setTimeout> | undefined
+
+  function run(): void {
+    if (frame !== undefined) cancelAnimationFrame(frame)
+    clearTimeout(timer)
+    frame = undefined
+    render()
+  }
+
   return () => {
-    if (due) return
-    due = true
-    // A timer, not an animation frame: hidden windows have to count what is unread as well.
-    setTimeout(() => {
-      due = false
-      render()
-    })
+    if (frame !== undefined) return
+    frame = requestAnimationFrame(run)
+    timer = setTimeout(run, HIDDEN_MS)
   }
 }

@@ -1,28 +1,55 @@
-import type { RoomSession } from '../room-session.ts'
+import type { Members } from '../../../client/connect.ts'
+import type { OpenRoom } from '../open-room.ts'
+import { refusalText } from '../plain-words.ts'
+import { displayName, paintAvatar } from './avatar.ts'
 import { find, setText } from './page.ts'
 
-/** The active room's name and state, and the way out when the gateway refuses it. */
-export function createRoomHead(active: () => RoomSession | undefined): { render(): void } {
+const FACES = 4
+
+/** The active room's name, state and people, and the way out when the gateway refuses it. */
+export function createRoomHead(active: () => OpenRoom | undefined): { render(): void } {
   const name = find('room-name', HTMLElement)
   const facts = find('room-facts', HTMLElement)
+  const members = find('members', HTMLElement)
   const refusal = find('refusal', HTMLElement)
   const why = find('refusal-why', HTMLElement)
-  find('rejoin', HTMLButtonElement).addEventListener('click', () => active()?.rejoin())
+  let painted: Members | undefined
+  find('rejoin', HTMLButtonElement).addEventListener('click', () => active()?.room.rejoin())
+
+  /** Hidden where the gateway does not say who is there. */
+  function renderMembers(of: Members | undefined): void {
+    members.hidden = of === undefined
+    if (of === undefined || of === painted) return
+    painted = of
+    const faces = of.members.slice(0, FACES).map(({ user }) => {
+      const face = document.createElement('span')
+      face.className = 'avatar'
+      face.ariaHidden = 'true'
+      paintAvatar(face, user)
+      return face
+    })
+    const count = document.createElement('span')
+    count.textContent = `${of.count} here`
+    members.replaceChildren(...faces, count)
+    members.title = of.members.map(({ user }) => displayName(user)).join(', ')
+  }
 
   return {
     render() {
-      const session = active()
-      setText(name, session?.room ?? 'No room')
-      setText(facts, session ? factsOf(session) : 'Join one to read and write.')
-      const refused = session?.state.kind === 'refused' ? session.state.why : undefined
+      const open = active()
+      setText(name, open?.name ?? 'No room')
+      name.title = open?.name ?? ''
+      setText(facts, open ? factsOf(open) : 'Join one to read and write.')
+      renderMembers(open?.roster.members)
+      const refused = open?.room.state === 'refused' ? open.room.error : undefined
       refusal.hidden = refused === undefined
-      setText(why, refused === undefined ? '' : `This room cannot be joined: ${refused}`)
+      setText(why, refused ? `This room cannot be joined: ${refusalText(refused)}` : '')
     },
   }
 }
 
-function factsOf({ state, position }: RoomSession): string {
-  if (state.kind === 'joining') return 'Joining…'
-  if (state.kind === 'refused' || !position) return ''
+function factsOf({ room: { state, position } }: OpenRoom): string {
+  if (state === 'refused') return ''
+  if (!position) return 'Joining…'
   return `${position.offset} ${position.offset === 1 ? 'message' : 'messages'} so far`
 }

@@ -1,76 +1,81 @@
-import type { RoomSession } from '../room-session.ts'
+import type { OpenRoom } from '../open-room.ts'
 import { addressOf, type Rooms } from '../rooms.ts'
 import { find, setText, stamp, within } from './page.ts'
+import { rove } from './roving.ts'
 
 /** The rooms of this tab, each a link, with what is unread; and the form that joins another. */
 export function createRoomList(rooms: Rooms): { render(): void } {
   const list = find('room-list', HTMLUListElement)
   const form = find('join', HTMLFormElement)
   const name = find('join-name', HTMLInputElement)
-  const toggle = find('rooms-toggle', HTMLButtonElement)
   const unreadElsewhere = find('unread-elsewhere', HTMLElement)
   const items = new Map<string, HTMLLIElement>()
-
-  const unfold = (open: boolean) => {
-    toggle.ariaExpanded = String(open)
-    document.body.classList.toggle('rooms-open', open)
-  }
-  toggle.addEventListener('click', () => unfold(toggle.ariaExpanded !== 'true'))
-  list.addEventListener('click', () => unfold(false))
-  find('chat', HTMLElement).addEventListener('pointerdown', () => unfold(false))
-  document.addEventListener('keydown', (event) => {
-    if (event.key === 'Escape') unfold(false)
-  })
+  const links = () => [...items.values()].map((item) => within(item, 'a'))
+  const settle = rove(list, links)
 
   form.addEventListener('submit', (event) => {
     event.preventDefault()
     const room = name.value.trim()
-    if (room === '') return
-    name.value = ''
-    unfold(false)
-    rooms.open(room)
+    const taken = rooms.open(room)
+    name.setCustomValidity(taken ? '' : 'Up to 200 bytes, that is 200 plain letters')
+    if (taken) name.value = ''
+    else name.reportValidity()
   })
+  name.addEventListener('input', () => name.setCustomValidity(''))
 
-  function itemFor(room: string): HTMLLIElement {
+  function leave(room: string): void {
+    rooms.leave(room)
+    const next = items.get(rooms.active?.name ?? '')
+    if (next) within(next, 'a').focus()
+    else name.focus()
+  }
+
+  function createItem(room: string): HTMLLIElement {
     const item = stamp('room-template')
     const link = within(item, 'a')
     link.setAttribute('href', addressOf(room))
+    link.title = room
+    link.addEventListener('keydown', (event) => {
+      if (event.key === 'Delete') leave(room)
+    })
     setText(within(item, '.room-label'), room)
-    const leave = within(item, 'button')
-    leave.ariaLabel = `Leave ${room}`
-    leave.addEventListener('click', () => rooms.leave(room))
+    const button = within(item, 'button')
+    button.ariaLabel = `Leave ${room}`
+    button.addEventListener('click', () => leave(room))
     return item
   }
 
-  function renderItem(item: HTMLLIElement, { room, unread, state }: RoomSession): void {
+  function renderItem(
+    item: HTMLLIElement,
+    { name: room, unread, room: { state } }: OpenRoom,
+  ): void {
     const link = within(item, 'a')
-    const badge = within(item, '.badge')
-    if (room === rooms.active?.room) link.ariaCurrent = 'page'
-    else link.ariaCurrent = null
-    item.dataset['state'] = state.kind
-    setText(badge, unread > 999 ? '999+' : unread > 0 ? String(unread) : '')
+    link.ariaCurrent = room === rooms.active?.name ? 'page' : null
+    item.dataset['state'] = state
+    setText(within(item, '.badge'), unread > 999 ? '999+' : unread > 0 ? String(unread) : '')
     link.ariaLabel = unread > 0 ? `${room}, ${unread} unread` : room
   }
 
   return {
     render() {
-      const sessions = rooms.list
+      const open = new Map(rooms.list.map((room) => [room.name, room]))
       for (const [room, item] of items) {
-        if (sessions.some((session) => session.room === room)) continue
+        if (open.has(room)) continue
         item.remove()
         items.delete(room)
       }
-      for (const session of sessions) {
-        const item = items.get(session.room) ?? itemFor(session.room)
-        if (!items.has(session.room)) {
-          items.set(session.room, item)
+      for (const [room, shown] of open) {
+        const item = items.get(room) ?? createItem(room)
+        if (!items.has(room)) {
+          items.set(room, item)
           list.append(item)
         }
-        renderItem(item, session)
+        renderItem(item, shown)
       }
-      const unread = sessions.reduce((sum, session) => sum + session.unread, 0)
+      settle(links().find((link) => link.ariaCurrent === 'page'))
+      const unread = rooms.list.reduce((sum, room) => sum + room.unread, 0)
       unreadElsewhere.hidden = unread === 0
-      const title = rooms.active ? `${rooms.active.room} · Roomwire` : 'Roomwire'
+      const title = rooms.active ? `${rooms.active.name} · Roomwire` : 'Roomwire'
       document.title = unread > 0 ? `(${unread}) ${title}` : title
     },
   }
