@@ -35,6 +35,9 @@ interface Batch {
   packets: string[]
 }
 
+/** Of the time that a client may be behind: cut off so much earlier at most. */
+const EARLIEST_SHARE = 0.5
+
 interface PreEncoded {
   /** As engine.io takes it: the buffers of complete WebSocket frames. */
   wsPreEncodedFrame: Buffer[]
@@ -110,7 +113,11 @@ export function createOutlet({ delivered, tooSlow, limits }: OutletDeps): Outlet
       member.backlog = 0
       return true
     }
-    if (member.backlog === 0) member.behindSince = performance.now()
+    if (member.backlog === 0) {
+      // Those who stopped reading together are not cut off, and do not come back, in the same moment.
+      const sooner = Math.random() * limits.maxBehindMs * EARLIEST_SHARE
+      member.behindSince = performance.now() - sooner
+    }
     member.backlog += bytes
     if (member.backlog > limits.maxBacklogBytes) return false
     return performance.now() - member.behindSince < limits.maxBehindMs

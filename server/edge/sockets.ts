@@ -45,21 +45,31 @@ const SLOW_RETRY_MS = 1000
 /** A peer for which something has waited for this long, and never less of it, does not read. */
 const STALLED_MS = 30_000
 const STALL_CHECKS = 6
+/** Turns over which a round of checks is spread: all at once would be felt. */
+const SLICES = 50
 
 export function createSockets(deps: SocketsDeps): Sockets {
   const { io, rooms, sessions, events } = deps
   const connections = new Map<string, Connection>()
 
+  /** Those who have not been looked at in this round; a look goes through all that waits for one. */
+  let unchecked: Connection[] = []
   // Who asks no more and is sent no more is found here: pongs alone can be forged without reading.
-  const stallCheck = setInterval(() => {
-    for (const connection of connections.values()) {
-      const bytes = waitingBytes(connection.socket.conn)
-      const stalls = bytes > 0 && bytes >= connection.waiting
-      connection.stalls = stalls ? connection.stalls + 1 : 0
-      connection.waiting = bytes
-      if (connection.stalls > STALL_CHECKS) self.cutOff(connection.member)
-    }
-  }, STALLED_MS / STALL_CHECKS)
+  const stallCheck = setInterval(
+    () => {
+      if (unchecked.length === 0) unchecked = [...connections.values()]
+      const share = Math.ceil(connections.size / SLICES)
+      for (const connection of unchecked.splice(-share)) {
+        if (!connections.has(connection.socket.id)) continue
+        const bytes = waitingBytes(connection.socket.conn)
+        const stalls = bytes > 0 && bytes >= connection.waiting
+        connection.stalls = stalls ? connection.stalls + 1 : 0
+        connection.waiting = bytes
+        if (connection.stalls > STALL_CHECKS) self.cutOff(connection.member)
+      }
+    },
+    STALLED_MS / STALL_CHECKS / SLICES,
+  )
   stallCheck.unref()
 
   io.use((socket, next) => {
@@ -186,7 +196,8 @@ export function createSockets(deps: SocketsDeps): Sockets {
       connection.leaving = true
       rooms.leaveAll(connection.member)
       cutOff(socket.conn, () => {
-        const bye = { code: 'SLOW_CLIENT', reconnect: true, retryAfterMs: SLOW_RETRY_MS }
+        const retryAfterMs = Math.round(SLOW_RETRY_MS * (1 + 4 * Math.random()))
+        const bye = { code: 'SLOW_CLIENT', reconnect: true, retryAfterMs }
         socket.emit('gateway:bye', bye satisfies ByeEvent)
       })
     },
