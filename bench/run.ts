@@ -123,7 +123,7 @@ async function main(argv: readonly string[]): Promise<number> {
   for (const scenario of chosen) {
     const report = await runScenario(scenario, args)
     const rendered = renderReport(scenario, report)
-    if (rest.includes('--record')) recordResult(scenario.name, rendered)
+    if (rest.includes('--record')) recordResult([scenario.name, ...args].join(' '), rendered)
     process.stdout.write(rest.includes('--json') ? `${JSON.stringify(report)}\n` : rendered)
   }
   return 0

@@ -16,7 +16,7 @@ export const saturation: Scenario = {
   options: {
     turns: { default: '1', description: 'turns of each contender' },
     seconds: { default: '900', description: 'length of the measured window' },
-    demand: { default: '500000', description: 'deliveries per second' },
+    demand: { default: '1500000', description: 'deliveries per second' },
     subscribers: { default: '500', description: 'connections in the room' },
   },
   rivals: [stock, stockCaught],
