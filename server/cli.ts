@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module'
-import { parseArgs } from 'node:util'
+import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { type Config, ConfigError, type RedisTarget, readConfig } from './config.ts'
 import type { Environment } from './option-reader.ts'
 import { optionGroups } from './options.ts'
@@ -18,9 +18,15 @@ interface Output {
   write(text: string): unknown
 }
 
+type Flags = Readonly<Record<string, string | boolean | (string | boolean)[] | undefined>>
+
 interface Command {
   description: string
-  run(io: CliIo): number | 'start' | Promise<number | 'start'>
+  /** Flags of its own, with what each means, for `--help`. */
+  flags?: Readonly<
+    Record<string, NonNullable<ParseArgsConfig['options']>[string] & { description: string }>
+  >
+  run(io: CliIo, flags: Flags): number | 'start' | Promise<number | 'start'>
 }
 
 const commands: Readonly<Record<string, Command>> = {
@@ -39,12 +45,15 @@ const commands: Readonly<Record<string, Command>> = {
  * gateway. Arguments are never repeated in messages: one may be a secret in the wrong place.
  */
 export async function runCli(argv: readonly string[], io: CliIo): Promise<number | 'start'> {
-  let parsed: { values: { help?: boolean; version?: boolean }; positionals: string[] }
+  const name = argv.find((arg) => !arg.startsWith('-')) ?? 'start'
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined
+  let parsed: { values: Flags; positionals: string[] }
   try {
     parsed = parseArgs({
       args: [...argv],
       allowPositionals: true,
       options: {
+        ...command?.flags,
         help: { type: 'boolean', short: 'h' },
         version: { type: 'boolean', short: 'v' },
       },
@@ -53,20 +62,21 @@ export async function runCli(argv: readonly string[], io: CliIo): Promise<number
     return refuse('unknown option', io)
   }
   const { values, positionals } = parsed
-  const [name = 'start', ...rest] = positionals
-  if (values.version) return print(`${version()}\n`, io)
-  if (values.help || name === 'help') return print(helpText(), io)
-  const command = Object.hasOwn(commands, name) ? commands[name] : undefined
+  if (values['version']) return print(`${version()}\n`, io)
+  if (values['help'] || name === 'help') return print(helpText(), io)
   if (command === undefined) return refuse('unknown command', io)
-  if (rest.length > 0) return refuse(`${name} takes no arguments`, io)
-  return command.run(io)
+  if (positionals.length > 1) return refuse(`${name} takes no arguments`, io)
+  return command.run(io, values)
 }
 
 /** Usage and the option table, as `--help` prints them. */
 export function helpText(): string {
   const lines = ['Usage: roomwire [command]', '', 'Commands']
-  for (const [name, { description }] of Object.entries(commands)) {
+  for (const [name, { description, flags = {} }] of Object.entries(commands)) {
     lines.push(`  ${name.padEnd(10)}${description}`)
+    for (const [flag, { description: meaning }] of Object.entries(flags)) {
+      lines.push(`      --${flag.padEnd(10)}${meaning}`)
+    }
   }
   lines.push('', 'Flags', '  -h, --help     Prints this.', '  -v, --version  Prints the version.')
   lines.push(
