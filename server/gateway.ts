@@ -27,6 +27,7 @@ import { createOperatorNotes } from './observability/operator-notes.ts'
 import { createOverloadEvents } from './observability/overload-events.ts'
 import { MAX_HISTORY, MAX_ID_LENGTH, MAX_ROOM_BYTES, MAX_ROOMS } from './protocol.ts'
 import { createRooms } from './rooms/rooms.ts'
+import { type Authorize, createHookPolicy } from './session/hook-policy.ts'
 import { createSessions } from './session/sessions.ts'
 
 export { type Config, ConfigError, readConfig } from './config.ts'
@@ -36,6 +37,8 @@ export interface Overrides {
   logger?: Logger
   /** Rooms of a memory gateway; gateways that share one behave like instances that share a Redis. */
   store?: MemoryStore
+  /** Decides who may do what in which room, in place of the configured policy. */
+  authorize?: Authorize
 }
 
 /** One instance. */
@@ -117,6 +120,9 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
     },
   })
 
+  // Who may do what.
+  const policy = overrides.authorize && createHookPolicy(overrides.authorize, logger)
+
   // Where clients arrive.
   let started = false
   let draining = false
@@ -167,6 +173,7 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
     },
     state: () => (broker.trouble() === undefined ? 'ok' : 'degraded'),
     durability: broker.durability,
+    policy,
   })
   const sockets = createSockets({
     io,
@@ -178,7 +185,7 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
     handlers: {
       ...handlers,
       typing(connection, request) {
-        if (!overload.shedsVolatile()) handlers.typing(connection, request)
+        return overload.shedsVolatile() ? Promise.resolve() : handlers.typing(connection, request)
       },
     },
   })

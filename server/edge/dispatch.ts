@@ -96,10 +96,12 @@ export function createDispatch(deps: DispatchDeps): (connection: Connection) => 
       function typing(payload) {
         const connection = deps.connectionOf(this)
         if (connection === undefined) return
-        try {
-          handlers.typing(connection, parseRequest('room:typing', payload))
-        } catch (error) {
+        const refused = (error: unknown) =>
           events.refused(connection.ids, 'room:typing', toWireError(error).code, undefined)
+        try {
+          handlers.typing(connection, parseRequest('room:typing', payload)).catch(refused)
+        } catch (error) {
+          refused(error)
         }
       },
     ],

@@ -13,6 +13,7 @@ import {
   type SendReply,
 } from '../protocol.ts'
 import type { Rooms } from '../rooms/rooms.ts'
+import { permit, type RoomPolicy } from '../session/policy.ts'
 import type { Connection } from './connection.ts'
 import { bodyText } from './requests.ts'
 import { wireMessages, wirePosition } from './wire.ts'
@@ -29,6 +30,8 @@ export interface HandlerDeps {
   limits: Limits
   state: () => GatewayState
   durability: () => Durability
+  /** Undefined: everybody may do everything. */
+  policy: RoomPolicy | undefined
   now?: () => number
 }
 
@@ -36,7 +39,7 @@ export interface HandlerDeps {
 export type Handlers = ReturnType<typeof createHandlers>
 
 export function createHandlers(deps: HandlerDeps) {
-  const { rooms, events, limits } = deps
+  const { rooms, events, limits, policy } = deps
   let pendingBytes = 0
 
   function joinNow(
@@ -56,6 +59,22 @@ export function createHandlers(deps: HandlerDeps) {
         events.joined(ids, room, resume, messages.length)
       },
       () => socket.connected,
+    )
+  }
+
+  /** Who may join but not read history begins with what comes next. */
+  async function joinIfAllowed(
+    connection: Connection,
+    request: Request<'room:join'>,
+    reply: (reply: JoinReply) => void,
+  ): Promise<void> {
+    const { identity } = connection
+    await permit(policy, identity, 'join', request.room)
+    const reads = (await policy?.may(identity, 'history', request.room)) === true
+    if (reads) return joinNow(connection, request, reply)
+    const { since, ...rest } = request
+    return joinNow(connection, { ...rest, limit: 0 }, (answer) =>
+      reply({ ...answer, recovered: since === undefined, messages: [] }),
     )
   }
 
@@ -106,7 +125,8 @@ export function createHandlers(deps: HandlerDeps) {
           throw new GatewayError('LIMIT_REACHED', `room: a connection may be in ${MAX_ROOMS} rooms`)
         }
       }
-      const begin = () => connection.read(() => joinNow(connection, request, reply))
+      const joinRoom = policy === undefined ? joinNow : joinIfAllowed
+      const begin = () => connection.read(() => joinRoom(connection, request, reply))
       const join = joining.get(room)?.then(begin, begin) ?? begin() // the earlier's caller hears of it
       joining.set(room, join)
       try {
@@ -127,6 +147,8 @@ export function createHandlers(deps: HandlerDeps) {
     async send(connection: Connection, request: Request<'room:send'>): Promise<SendReply> {
       const { identity } = connection
       const { room, id } = request
+      const asked = permit(policy, identity, 'send', room)
+      if (asked !== undefined) await asked
       const body = bodyText(request.body, limits.maxBodyBytes)
       const from = JSON.stringify(identity.user)
       const content = `{"id":${JSON.stringify(id)},"from":${from},"body":${body}}`
@@ -146,17 +168,21 @@ export function createHandlers(deps: HandlerDeps) {
       connection: Connection,
       { room, before, limit }: Request<'room:history'>,
     ): Promise<HistoryReply> {
+      const asked = permit(policy, connection.identity, 'history', room)
+      if (asked !== undefined) await asked
       const read = () => rooms.history(room, before, limit, connection.member)
       const { tail, entries } = await connection.read(read)
       return { messages: wireMessages(room, tail.epoch, entries) }
     },
 
-    /** May be lost, so that it goes through the adapter; only members are heard. */
-    typing(
+    /** May be lost, so that it goes through the adapter; only members who may send are heard. */
+    async typing(
       { socket, member, identity }: Connection,
       { room, typing }: Request<'room:typing'>,
-    ): void {
+    ): Promise<void> {
       if (!rooms.has(member, room)) return
+      const asked = permit(policy, identity, 'send', room)
+      if (asked !== undefined) await asked
       const event = { room, from: identity.user, typing }
       socket.to(socketRoom(room)).volatile.emit('room:typing', event)
     },

@@ -9,6 +9,18 @@ export interface Identity {
   /** Scope of message ids (D2): the user, else the session, else the connection. */
   sender: string
   session: string | undefined
+  /** What the token says that was verified; undefined while `AUTH_MODE` is `none`. */
+  token: VerifiedToken | undefined
+}
+
+export interface VerifiedToken {
+  /** Its `jti`. */
+  id: string | undefined
+  /** ms since 1970; a token that does not say is of unknown age: older than everything. */
+  issuedAt: number
+  /** ms since 1970: a live connection ends then, unless it is refreshed. */
+  expiresAt: number
+  claims: Readonly<Record<string, unknown>>
 }
 
 function digest(text: string): string {
@@ -47,5 +59,5 @@ function identityOf(
   // A session is a secret and stays out of Redis' keys; what others see does not even tell its hash.
   const sender = session === undefined ? `c:${connection}` : `s:${digest(session)}`
   const id = digest(`roomwire ${sender}`).slice(0, 16)
-  return { user: name === undefined ? { id } : { id, name }, sender, session }
+  return { user: name === undefined ? { id } : { id, name }, sender, session, token: undefined }
 }
