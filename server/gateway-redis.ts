@@ -2,6 +2,7 @@ import type { Broker } from './broker/broker.ts'
 import { createEpochs } from './broker/epochs.ts'
 import type { MemoryStore } from './broker/memory.ts'
 import { createMemoryBroker } from './broker/memory-broker.ts'
+import { watchCertificate } from './broker/redis/certificate.ts'
 import { refusedPasswordHint } from './broker/redis/credentials.ts'
 import { createRedisLink, type RedisLink, type RedisRole } from './broker/redis/link.ts'
 import { createCacheProbe, createRoomsProbe } from './broker/redis/probes.ts'
@@ -31,7 +32,9 @@ export function createLinks(
   config: Config,
   deps: { logger: Logger; metrics: Metrics; notes: OperatorNotes },
 ): Links {
-  const roles: Partial<Record<RedisRole, { link: RedisLink; observer: RedisEvents }>> = {}
+  const roles: Partial<
+    Record<RedisRole, { link: RedisLink; observer: RedisEvents; unwatch: () => void }>
+  > = {}
 
   function connect(role: RedisRole, target: RedisTarget): void {
     const observer = createRedisEvents(role, {
@@ -44,7 +47,7 @@ export function createLinks(
         ? createRoomsProbe(config.redisKeyPrefix)
         : createCacheProbe(config.redisKeyPrefix, config.instanceId)
     const link = createRedisLink({ role, endpoint: () => target, probe, observer })
-    roles[role] = { link, observer }
+    roles[role] = { link, observer, unwatch: watchCertificate(() => target, observer.certified) }
   }
 
   if (config.rooms) connect('rooms', config.rooms)
@@ -56,8 +59,9 @@ export function createLinks(
     ready: Promise.all(all.map(({ link }) => link.ready)).then(() => undefined),
     health: () => ({ rooms: health('rooms'), cache: health('cache') }),
     close() {
-      for (const { link, observer } of all) {
+      for (const { link, observer, unwatch } of all) {
         link.close()
+        unwatch()
         observer.stop()
       }
     },

@@ -19,7 +19,7 @@ import { createStatus } from './edge/status.ts'
 import { createBroker, createLinks } from './gateway-redis.ts'
 import { createEvents } from './observability/events.ts'
 import { createFeed } from './observability/feed.ts'
-import { type Health, readHealth } from './observability/health.ts'
+import { type Health, readHealth, recordHealth } from './observability/health.ts'
 import { createLogger, type Logger } from './observability/logger.ts'
 import { createMetrics, type Metrics } from './observability/metrics.ts'
 import { createOperations } from './observability/operations.ts'
@@ -210,6 +210,7 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
     metrics.roomMembers.set(members)
     metrics.roomsBehind.set(behind)
     metrics.connectsWaiting.set(admission.waiting)
+    recordHealth(metrics, health())
   })
 
   async function shutDown(): Promise<void> {

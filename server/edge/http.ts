@@ -7,7 +7,7 @@ import express, { type ErrorRequestHandler, type Express, type RequestHandler } 
 import helmet from 'helmet'
 import { pinoHttp } from 'pino-http'
 import { GatewayError, toWireError } from '../errors.ts'
-import type { Health } from '../observability/health.ts'
+import { type Health, recordHealth } from '../observability/health.ts'
 import type { Logger } from '../observability/logger.ts'
 import type { Metrics } from '../observability/metrics.ts'
 import type { Operations } from '../observability/operations.ts'
@@ -112,7 +112,12 @@ export function createHttp(deps: HttpDeps): {
     }),
   )
 
-  app.get('/health', (_request, response) => void response.json(health()))
+  app.get('/health', async (request, response) => {
+    if (!isScrape(request.headers.accept)) return void response.json(health())
+    recordHealth(metrics, health())
+    const exposition = await metrics.registry.getSingleMetricAsString('roomwire_health_status')
+    response.type(metrics.registry.contentType).send(`${exposition}\n`)
+  })
   app.get('/health/live', (_request, response) => void response.json({ live: true }))
   app.get('/health/ready', (_request, response) => {
     const { ready, status, redis } = health()
@@ -144,6 +149,11 @@ export function createHttp(deps: HttpDeps): {
     socket.once('close', () => open.delete(socket))
   })
   return { app, server, close: () => closeServer(server, open) }
+}
+
+/** Prometheus, which so needs nothing beside itself to probe an instance or a whole service. */
+function isScrape(accept = ''): boolean {
+  return /openmetrics-text|text\/plain;\s*version=/.test(accept)
 }
 
 /** The page learns the Socket.IO path from a meta element. */

@@ -23,6 +23,11 @@ export function createEvents(deps: { logger: Logger; metrics: Metrics; notes: Op
   const { logger, metrics, notes } = deps
   // What comes with every connection is not even put together for a level that is off.
   const debugging = () => logger.isLevelEnabled('debug')
+  // Those that alerts count: a counter that begins with its first event shows no increase.
+  metrics.disconnects.inc({ reason: 'slow_client' }, 0)
+  for (const outcome of ['recovered', 'reset']) metrics.resumes.inc({ outcome }, 0)
+  for (const outcome of ['stored', 'duplicate']) metrics.sends.inc({ outcome }, 0)
+  for (const reason of ['trimmed', 'broken', 'foreign']) metrics.resets.inc({ reason }, 0)
   return {
     connected(ids: ConnectionIds, transport: string): void {
       metrics.connections.inc({ transport })

@@ -1,3 +1,4 @@
+import type { Metrics } from './metrics.ts'
 import type { RedisHealth } from './redis-events.ts'
 
 export interface Health {
@@ -42,5 +43,18 @@ export function readHealth(source: HealthSource): Health {
     redis,
     connections: source.connections(),
     rooms: source.rooms(),
+  }
+}
+
+const STATUSES: readonly Health['status'][] = ['ok', 'degraded', 'starting', 'draining']
+const LEVELS: readonly Health['durability'][] = ['durable', 'best-effort', 'memory']
+
+/** The summary as metrics. */
+export function recordHealth(metrics: Metrics, health: Health): void {
+  for (const status of STATUSES) {
+    metrics.healthStatus.set({ status }, status === health.status ? 1 : 0)
+  }
+  for (const level of LEVELS) {
+    metrics.durability.set({ level }, level === health.durability ? 1 : 0)
   }
 }

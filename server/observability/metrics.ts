@@ -88,7 +88,7 @@ export function createMetrics() {
     packetsRefused: counter('packets_refused_total', 'Connections ended by a packet.', ['reason']),
     overloadLevel: gauge(
       'overload_level',
-      'What is given up to keep up. 0: nothing, 1: volatile events, 2: patience with slow clients, 3: newcomers.',
+      'What is given up to keep up. 0: nothing, 1: volatile events, 2: half of what may wait for a slow client, 3: newcomers.',
       [],
     ),
     shed: counter('shed_total', 'Events dropped while overloaded.', ['what']),
@@ -103,11 +103,29 @@ export function createMetrics() {
       'role',
       'kind',
     ]),
+    redisOutages: counter('redis_outages_total', 'Times the probe of a role stopped going round.', [
+      'role',
+    ]),
+    redisCertificateExpiry: gauge(
+      'redis_certificate_expiry_timestamp_seconds',
+      'When the certificate ends that the Redis of a role shows, in seconds since 1970; read every six hours.',
+      ['role'],
+    ),
     redisProbe: seconds(
       'redis_probe',
       'A write, and a nonce published and received back.',
       ROUND_TRIP_SECONDS,
       ['role'],
+    ),
+    healthStatus: gauge(
+      'health_status',
+      '1 for what GET /health says: ok, degraded, starting or draining.',
+      ['status'],
+    ),
+    durability: gauge(
+      'durability',
+      '1 for what an acknowledged message survives: durable (Redis as it persists), best-effort (Redis may evict it, or does not say) or memory.',
+      ['level'],
     ),
     unhandled: counter('unhandled_errors_total', 'Rejections nobody handled: a bug.', []),
   }

@@ -16,6 +16,8 @@ export function createOverloadEvents(deps: {
   const { logger, metrics, notes } = deps
   let episode: { since: number; level: number; volatile: number; refused: number } | undefined
   let refusedAt = Number.NEGATIVE_INFINITY
+  // A counter that begins with its first refusal shows no increase.
+  for (const reason of ['connections', 'queue', 'wait']) metrics.connectsRefused.inc({ reason }, 0)
 
   return {
     overload(level: number, delayMs: number): void {

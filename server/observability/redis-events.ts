@@ -19,6 +19,8 @@ export interface RedisEvents {
   failed(failure: { kind: string }): void
   changed(state: State): void
   probed(roundTripMs: number): void
+  /** The server's certificate is valid until then, ms since 1970. */
+  certified(untilMs: number): void
   health(): RedisHealth
   stop(): void
 }
@@ -30,6 +32,8 @@ const WINDOW_MS = 120_000
 const REMINDER_MS = 60_000
 /** A closed connection is only named as such if nothing more telling follows, such as `refused`. */
 const SETTLE_MS = 1000
+/** Those that alerts count: a counter that begins with its first failure shows no increase. */
+const COUNTED_KINDS = ['noauth', 'wrongpass', 'noperm', 'oom', 'maxclients']
 
 /**
  * What happens to one Redis role, as metrics and as log lines: one line per change of state, then a
@@ -62,6 +66,8 @@ export function createRedisEvents(
   let timer: NodeJS.Timeout | undefined
   /** Names the outage's kind to operators, once one is known. */
   let nameKind: ((kind: string) => void) | undefined
+  for (const kind of COUNTED_KINDS) metrics.redisErrors.inc({ role, kind }, 0)
+  metrics.redisOutages.inc({ role }, 0)
 
   function messageOf(down: State & { name: 'down' }): string {
     return down.kind === 'wrongpass' && hint ? `${down.message}; ${hint}` : down.message
@@ -110,6 +116,7 @@ export function createRedisEvents(
         nameKind = undefined
         notes?.redisBack(role, downMs)
       }
+      if (state.name === 'ok' && next.name === 'down') metrics.redisOutages.inc({ role })
       if (next.name === 'down') {
         if (nameKind === undefined) nameKind = notes?.redisLost(role, next.kind)
         else nameKind(next.kind)
@@ -119,6 +126,7 @@ export function createRedisEvents(
       if (next.name === 'down' && next.kind === 'closed') later(SETTLE_MS)
       else report()
     },
+    certified: (untilMs) => metrics.redisCertificateExpiry.set({ role }, untilMs / 1000),
     probed: (roundTripMs) => metrics.redisProbe.observe({ role }, roundTripMs / 1000),
     health() {
       if (state.name === 'starting') return { state: 'starting' }
