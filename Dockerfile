@@ -1,22 +1,26 @@
-FROM node:22-slim AS build
+# docker build -t roomwire .
+# The build folder is what .dockerignore lets through; tests/unit/dockerfile.test.ts builds from that.
+
+FROM node:22.14.0-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
-RUN npm ci
+RUN npm ci --ignore-scripts
 COPY . .
 RUN npm run build
 
-FROM node:22-slim AS dependencies
+FROM node:22.14.0-bookworm-slim AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json ./
-RUN npm ci --omit=dev
+RUN npm ci --ignore-scripts --omit=dev && npm cache clean --force
 
-FROM node:22-slim
+FROM node:22.14.0-bookworm-slim
 ENV NODE_ENV=production
 WORKDIR /app
 COPY --from=dependencies /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
 COPY package.json LICENSE ./
-USER node
+# By number: Kubernetes cannot tell whether a name is root.
+USER 1000:1000
 EXPOSE 8080
 # Alive, not ready: a gateway without its Redis keeps its clients and must not be restarted for it.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
