@@ -1,11 +1,19 @@
 import { execFile } from 'node:child_process'
-import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 import { startChild } from '../support/child.ts'
+import {
+  type ComposeService,
+  composeFiles,
+  environmentOf,
+  healthCheckLine,
+  mountedPaths,
+  readCompose,
+} from '../support/compose.ts'
 import { eventually } from '../support/eventually.ts'
 import { freePort } from '../support/free-port.ts'
 import { repositoryRoot } from '../support/gateway-process.ts'
@@ -44,18 +52,24 @@ async function startShipped(scope: Scope, configuration: string, password: strin
   return { pid: child.pid, port, passwordFile, cli }
 }
 
-/** The health check of a Redis service, word for word but for the port. */
-async function healthCheck(composeFile: string, port: number, env: Record<string, string>) {
-  const compose = await readFile(join(repositoryRoot, composeFile), 'utf8')
-  const line = /test: (\["CMD-SHELL", .*redis-cli.*\])$/m.exec(compose)?.[1] ?? '[]'
-  const command = String((JSON.parse(line) as string[])[1])
-    .replaceAll('$$', '$')
-    .replace('redis-cli', `redis-cli -p ${port}`)
-  return run('sh', ['-c', command], { env: { PATH: process.env['PATH'] ?? '', ...env } }).then(
+/** The health check of a service, word for word but for the port. */
+function healthCheck(service: ComposeService, port: number, env: Record<string, string>) {
+  const line = healthCheckLine(service).replace('redis-cli', `redis-cli -p ${port}`)
+  return run('sh', ['-c', line], { env: { PATH: process.env['PATH'] ?? '', ...env } }).then(
     () => 'healthy',
     () => 'unhealthy',
   )
 }
+
+/** Every Redis that we ship, with the settings file it mounts. */
+const redisServices = composeFiles.flatMap((file) =>
+  Object.entries(readCompose(file).services)
+    .filter(([, { image }]) => image?.startsWith('redis:'))
+    .map(([name, service]) => {
+      const mounted = mountedPaths(file, service).find((path) => path.endsWith('.conf'))
+      return { file, name, service, configuration: basename(mounted ?? '') }
+    }),
+)
 
 test.each([
   ['redis-rooms.conf', 'noeviction', 'yes'],
@@ -71,32 +85,35 @@ test.each([
   expect(await readFile(`/proc/${redis.pid}/environ`, 'utf8')).not.toContain('80u7')
 })
 
-test.each([
-  ['compose.yml', (file: string) => ({ REDIS_PASSWORD_FILE: file })],
-  ['dokploy/compose.yml', () => ({ REDIS_PASSWORD: PASSWORD })],
-])('the health check of %s tells a refusal from an answer', async (composeFile, environment) => {
-  const scope = testScope()
-  const redis = await startShipped(scope, 'redis-rooms.conf', PASSWORD)
-  const right = environment(redis.passwordFile)
-  expect(await healthCheck(composeFile, redis.port, right)).toBe('healthy')
-  expect(await healthCheck(composeFile, redis.port, { REDIS_PASSWORD: 'wrong' })).toBe('unhealthy')
-  expect(await healthCheck(composeFile, await freePort(), right)).toBe('unhealthy')
+test('every compose file has a Redis', () => {
+  expect(new Set(redisServices.map(({ file }) => file))).toEqual(new Set(composeFiles))
 })
+
+test.each(redisServices)(
+  'the health check of $name in $file tells a refusal from an answer',
+  async ({ file, service, configuration }) => {
+    const redis = await startShipped(testScope(), configuration, PASSWORD)
+    const byFile = 'REDIS_PASSWORD_FILE' in environmentOf(file, service)
+    const wrongFile = join(dirname(redis.passwordFile), 'wrong')
+    await writeFile(wrongFile, 'wrong\n')
+    const right = byFile
+      ? { REDIS_PASSWORD_FILE: redis.passwordFile }
+      : { REDIS_PASSWORD: PASSWORD }
+    const wrong = byFile ? { REDIS_PASSWORD_FILE: wrongFile } : { REDIS_PASSWORD: 'wrong' }
+    expect(await healthCheck(service, redis.port, right)).toBe('healthy')
+    expect(await healthCheck(service, redis.port, wrong)).toBe('unhealthy')
+    expect(await healthCheck(service, redis.port, {})).toBe('unhealthy')
+    expect(await healthCheck(service, await freePort(), right)).toBe('unhealthy')
+    // A frozen one never answers: Docker's time-out of the check decides.
+    process.kill(redis.pid, 'SIGSTOP')
+    const frozen = Promise.race([healthCheck(service, redis.port, right), sleep(1000, 'no answer')])
+    expect(await frozen).not.toBe('healthy')
+    process.kill(redis.pid, 'SIGCONT')
+  },
+)
 
 test('redis-start.sh refuses to start without a password', async () => {
   const script = join(repositoryRoot, 'deploy/redis-start.sh')
   const child = await startChild(testScope(), 'sh', [script, '/dev/null'])
   expect(await child.exited).toMatchObject({ code: 78 })
 })
-
-test.each(['compose.yml', 'dokploy/compose.yml'])(
-  'every file that %s mounts exists',
-  async (file) => {
-    const compose = await readFile(join(repositoryRoot, file), 'utf8')
-    const mounted = [...compose.matchAll(/^ +- (\.\.?\/[^:]+):/gm)].map(([, path]) => String(path))
-    expect(mounted.length).toBeGreaterThan(1)
-    for (const path of mounted) {
-      expect(existsSync(join(repositoryRoot, dirname(file), path)), path).toBe(true)
-    }
-  },
-)
