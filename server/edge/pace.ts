@@ -19,8 +19,8 @@ export interface Pace {
 /** The longest that a message waits for others. */
 const MAX_HOLD_MS = 40
 /** Shares of the process's time that writing one by one would take: nothing waits below the first. */
-const AT_EASE = 0.5
-const BUSY = 1.25
+const AT_EASE = 0.6
+const BUSY = 1
 /** Weight of the past: about the last ten flushes count, or this long without one for each of them. */
 const MEMORY = 0.9
 const PAUSE_MS = 20
