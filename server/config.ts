@@ -55,6 +55,14 @@ export interface Config {
   maxConnections: number
   maxConnectQueue: number
   roomAckReplicas: number
+  producers: {
+    /** Undefined: not listened to. */
+    emitterKey: string | undefined
+    /** No events: all but ours. */
+    python:
+      | { channel: string; events: readonly string[]; namespaces: readonly string[] }
+      | undefined
+  }
 }
 
 /**
@@ -97,6 +105,7 @@ export function readConfig(
     maxConnectQueue: reader.value('MAX_CONNECT_QUEUE'),
     maxClientBacklogBytes: reader.value('MAX_CLIENT_BACKLOG'),
     roomAckReplicas: reader.value('ROOM_ACK_REPLICAS'),
+    producers: readProducers(reader),
   }
   if (home === 'redis' && !reader.isSet('REDIS_URL') && !reader.isSet('WEBSOCKET_REDIS_URL')) {
     reader.problem('WEBSOCKET_MANAGER', 'is redis: it needs WEBSOCKET_REDIS_URL or REDIS_URL')
@@ -128,6 +137,19 @@ function refuseUnsupported(env: Environment, reader: OptionReader): void {
     if (reader.isSet(name) && !off(name)) {
       reader.problem(name, 'is not supported by this version yet: unset it')
     }
+  }
+}
+
+function readProducers(reader: OptionReader): Config['producers'] {
+  const python = {
+    channel: reader.value('PYTHON_SOCKETIO_CHANNEL'),
+    events: reader.value('PYTHON_SOCKETIO_EVENTS') ?? [],
+    namespaces: reader.value('PYTHON_SOCKETIO_NAMESPACES'),
+  }
+  const emitterKey = reader.value('REDIS_EMITTER_KEY')
+  return {
+    emitterKey: reader.value('REDIS_EMITTER') ? emitterKey : undefined,
+    python: reader.value('PYTHON_SOCKETIO') ? python : undefined,
   }
 }
 

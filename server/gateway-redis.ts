@@ -11,6 +11,7 @@ import type { Config, RedisTarget } from './config.ts'
 import type { Logger } from './observability/logger.ts'
 import type { Metrics } from './observability/metrics.ts'
 import type { OperatorNotes } from './observability/operator-notes.ts'
+import type { ProducerEvents } from './observability/producer-events.ts'
 import {
   createRedisEvents,
   type RedisEvents,
@@ -72,7 +73,11 @@ export function createLinks(
 export function createBroker(
   config: Config,
   link: RedisLink | undefined,
-  { logger, store }: { logger: Logger; store: MemoryStore | undefined },
+  {
+    logger,
+    store,
+    producerEvents,
+  }: { logger: Logger; store: MemoryStore | undefined; producerEvents: ProducerEvents },
 ): Broker {
   const newEpoch = createEpochs()
   const limits = {
@@ -89,11 +94,15 @@ export function createBroker(
       keyPrefix: config.redisKeyPrefix,
       instance: config.instanceId,
       ackReplicas: config.roomAckReplicas,
+      producers: config.producers,
     },
-    (policy) =>
-      logger.warn(
-        { policy },
-        'the Redis that holds rooms may evict messages, or does not say: durability is best-effort; set maxmemory-policy noeviction',
-      ),
+    {
+      evicting: (policy) =>
+        logger.warn(
+          { policy },
+          'the Redis that holds rooms may evict messages, or does not say: durability is best-effort; set maxmemory-policy noeviction',
+        ),
+      ...producerEvents,
+    },
   )
 }

@@ -13,6 +13,7 @@ import { createHandlers } from './edge/handlers.ts'
 import { createHttp } from './edge/http.ts'
 import { createOutlet } from './edge/outlet.ts'
 import { createOverload } from './edge/overload.ts'
+import { obey } from './edge/producers.ts'
 import { createSocketServer } from './edge/socket-server.ts'
 import { createSockets } from './edge/sockets.ts'
 import { createStatus } from './edge/status.ts'
@@ -25,6 +26,7 @@ import { createMetrics, type Metrics } from './observability/metrics.ts'
 import { createOperations } from './observability/operations.ts'
 import { createOperatorNotes } from './observability/operator-notes.ts'
 import { createOverloadEvents } from './observability/overload-events.ts'
+import { createProducerEvents } from './observability/producer-events.ts'
 import { MAX_HISTORY, MAX_ID_LENGTH, MAX_ROOM_BYTES, MAX_ROOMS } from './protocol.ts'
 import { createRooms } from './rooms/rooms.ts'
 import { type Authorize, createHookPolicy } from './session/hook-policy.ts'
@@ -87,10 +89,15 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
   const events = createEvents({ logger, metrics, notes })
   const overloadEvents = createOverloadEvents({ logger, metrics, notes })
   const overload = createOverload(overloadEvents)
+  const producerEvents = createProducerEvents({ logger, metrics })
 
   // Where messages live.
   const links = createLinks(config, { logger, metrics, notes })
-  const broker = createBroker(config, links.rooms, { logger, store: overrides.store })
+  const broker = createBroker(config, links.rooms, {
+    logger,
+    store: overrides.store,
+    producerEvents,
+  })
 
   // What a room is.
   const outlet = createOutlet({
@@ -188,6 +195,11 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
         return overload.shedsVolatile() ? Promise.resolve() : handlers.typing(connection, request)
       },
     },
+  })
+  broker.producers?.listen((producer, command) => {
+    const reason = obey(io, command)
+    if (reason === undefined) producerEvents.obeyed(producer, command.kind)
+    else producerEvents.refused(producer, reason)
   })
   // What operators see.
   const healthSource = {

@@ -92,6 +92,18 @@ export function text(expects: string): OptionType<string> {
   return { expects, parse: (value) => value }
 }
 
+/** Names without spaces, separated by commas. */
+export function names(expects: string): OptionType<readonly string[]> {
+  return {
+    expects: `${expects}, separated by commas`,
+    parse(text) {
+      const entries = text.split(',').map((entry) => entry.trim())
+      const given = entries.filter((entry) => entry !== '')
+      return given.length > 0 && given.every((entry) => !/\s/.test(entry)) ? given : undefined
+    },
+  }
+}
+
 /** Anything, unchanged. */
 export function literal(expects: string): OptionType<string> {
   return { expects, parse: (text) => text, literal: true }

@@ -4,6 +4,7 @@ import {
   integer,
   literal,
   matching,
+  names,
   type OptionType,
   oneOf,
   origins,
@@ -241,6 +242,39 @@ export const options = {
       default: 'roomwire',
       description:
         'Begins every key and channel; deployments that share a Redis need different ones.',
+    },
+  }),
+  ...group('Producers', {
+    REDIS_EMITTER: {
+      type: boolean,
+      default: 'true',
+      description:
+        'Whether what backends publish with @socket.io/redis-emitter into the Redis of the rooms reaches connections.',
+    },
+    REDIS_EMITTER_KEY: {
+      type: matching(/^[\w.:-]{1,64}$/, '1 to 64 letters, digits and . _ : -'),
+      default: 'socket.io',
+      description: 'The key option of those emitters.',
+    },
+    PYTHON_SOCKETIO: {
+      type: boolean,
+      default: 'false',
+      description:
+        'Whether what python-socketio (5.14 or later) publishes through its Redis managers reaches connections.',
+    },
+    PYTHON_SOCKETIO_CHANNEL: {
+      type: matching(/^[\w.:-]{1,64}$/, '1 to 64 letters, digits and . _ : -'),
+      default: 'socketio',
+      description: 'The channel option of those managers.',
+    },
+    PYTHON_SOCKETIO_EVENTS: {
+      type: names('names of events'),
+      description: 'Events that they may emit; unset: all but those of Roomwire.',
+    },
+    PYTHON_SOCKETIO_NAMESPACES: {
+      type: names('namespaces such as /'),
+      default: '/',
+      description: 'Namespaces that they may speak to.',
     },
   }),
   ...group('Not yet', {

@@ -1,4 +1,5 @@
 import type { Server } from 'socket.io'
+import type { Producers } from '../edge/producers.ts'
 import type { InstanceDirectory } from '../observability/directory.ts'
 import type { MessageLog } from '../rooms/message-log.ts'
 import type { SessionStore } from '../session/sessions.ts'
@@ -10,6 +11,8 @@ export interface Broker {
   directory: InstanceDirectory
   /** Undefined: Socket.IO's own, within the process. */
   adapter: Parameters<Server['adapter']>[0] | undefined
+  /** Backends that speak to connections through Redis; undefined without one. */
+  producers: Producers | undefined
   /**
    * What an acknowledged message survives: `durable` as Redis is configured to persist; `best-effort`
    * where Redis may evict it, or does not say; `memory` until this process ends.

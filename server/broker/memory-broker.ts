@@ -17,6 +17,7 @@ export function createMemoryBroker(
     adapter: undefined,
     durability: () => 'memory',
     ready: Promise.resolve(),
+    producers: undefined,
     trouble: () => undefined,
     onTrouble: () => undefined,
     stop: () => log.stop(),

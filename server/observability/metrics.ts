@@ -98,6 +98,16 @@ export function createMetrics() {
       'Handshakes refused with 503: too many connections, a full queue, or too long a wait.',
       ['reason'],
     ),
+    producerCommands: counter(
+      'producer_commands_total',
+      'What backends asked of connections through Redis: emit, join, leave, disconnect, notify.',
+      ['producer', 'kind'],
+    ),
+    producerRefused: counter(
+      'producer_refused_total',
+      'What they published and was not obeyed: too_large, pickle, malformed, unsupported, event, namespace.',
+      ['producer', 'reason'],
+    ),
     redisUp: gauge('redis_up', '1 while the probe of a role goes round.', ['role']),
     redisErrors: counter('redis_errors_total', 'Failures of Redis by role and kind.', [
       'role',

@@ -30,6 +30,8 @@ export interface ConnectionObserver {
 }
 
 export type ChannelListener = (message: Buffer) => void
+/** @param channel the one that a message was published to */
+export type PatternListener = (message: Buffer, channel: string) => void
 export type CommandArguments = readonly (string | Buffer)[]
 
 /**
@@ -51,6 +53,11 @@ export interface Connection {
    */
   subscribe(channel: string, listener: ChannelListener): Promise<void>
   unsubscribe(channel: string): Promise<void>
+  /**
+   * Subscribes to all channels that a glob matches, for the life of this object. A server that refuses
+   * it refuses nothing else: `refused` is called after each attempt, which is made per connection.
+   */
+  subscribePattern(pattern: string, listener: PatternListener, refused: () => void): void
   /** Settles as `work` does, or rejects with `timeout` when the server is silent for so long. */
   expect<T>(deadlineMs: number, work: Promise<T>): Promise<T>
   /** Drops the connection and makes a new one: for a peer that is there but does not answer. */
@@ -134,6 +141,7 @@ export function createConnection(
   observer: ConnectionObserver,
 ): Connection {
   const channels = new Map<string, ChannelListener>()
+  const patterns: { pattern: string; listener: PatternListener; refused: () => void }[] = []
   let current: Client | undefined
   let closed = false
   let replaced = new AbortController()
@@ -150,9 +158,20 @@ export function createConnection(
     channels.get(channel.toString())?.(message)
   }
 
+  async function listen(client: Client, { pattern, listener, refused }: (typeof patterns)[number]) {
+    const onPattern = (message: Buffer, channel: Buffer) => listener(message, channel.toString())
+    try {
+      await client.pSubscribe(pattern, onPattern, true)
+    } catch (error) {
+      if (!(error instanceof ErrorReply)) throw error
+      refused()
+    }
+  }
+
   /** Connects and subscribes to everything wanted, including what is added meanwhile. */
   async function establish(client: Client): Promise<void> {
     await client.connect()
+    for (const wanted of patterns) await listen(client, wanted)
     const done = new Set<string>()
     for (;;) {
       const missing = [...channels.keys()].filter((channel) => !done.has(channel))
@@ -258,6 +277,11 @@ export function createConnection(
       channels.delete(channel)
       if (current === undefined) return
       await batches.unsubscribe(channel)
+    },
+    subscribePattern(pattern, listener, refused) {
+      const wanted = { pattern, listener, refused }
+      patterns.push(wanted)
+      if (current !== undefined) void listen(current, wanted).catch(() => undefined) // it is lost
     },
     expect: patience.expect,
     replace() {

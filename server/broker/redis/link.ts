@@ -5,6 +5,7 @@ import {
   type Connection,
   createConnection,
   type Endpoint,
+  type PatternListener,
 } from './connection.ts'
 import { type FailureKind, RedisFailure } from './failure.ts'
 import type { Probe } from './probes.ts'
@@ -41,6 +42,8 @@ export interface RedisLink {
   command(args: CommandArguments): Promise<unknown>
   subscribe(channel: string, listener: ChannelListener): Promise<void>
   unsubscribe(channel: string): Promise<void>
+  /** To all channels that a glob matches, for the life of the link; `refused` where the ACL forbids. */
+  subscribePattern(pattern: string, listener: PatternListener, refused: () => void): void
   /** One more connection to the same server, for commands that block; closed with the link. */
   dedicated(): Connection
   /**
@@ -242,6 +245,9 @@ export function createRedisLink(deps: LinkDeps): RedisLink {
     },
     async unsubscribe(channel) {
       await subscriptions?.unsubscribe(channel)
+    },
+    subscribePattern(pattern, listener, refused) {
+      subscriptions?.subscribePattern(pattern, listener, refused)
     },
     dedicated() {
       const connection = createConnection(deps.endpoint, { up: () => undefined, failed: fail })

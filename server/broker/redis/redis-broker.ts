@@ -3,19 +3,26 @@ import { createAdapter } from './adapter.ts'
 import { createRedisDirectory } from './directory.ts'
 import type { RedisLink } from './link.ts'
 import { createRedisLog, type RedisLogOptions } from './log.ts'
+import { createProducers, type ProducersObserver, type ProducersOptions } from './producers.ts'
 import { createReplication } from './replication.ts'
 import { createRedisSessions } from './sessions.ts'
 
-/**
- * Everything shared through the Redis of a link.
- *
- * @param evicting told when Redis turns out to evict keys, with its policy, or undefined if it does
- *   not say
- */
+export interface RedisBrokerOptions extends RedisLogOptions {
+  instance: string
+  ackReplicas: number
+  producers: ProducersOptions
+}
+
+export interface RedisBrokerObserver extends ProducersObserver {
+  /** Redis turns out to evict keys, by this policy, or does not say: undefined. */
+  evicting(policy: string | undefined): void
+}
+
+/** Everything shared through the Redis of a link. */
 export function createRedisBroker(
   link: RedisLink,
-  options: RedisLogOptions & { instance: string; ackReplicas: number },
-  evicting: (policy: string | undefined) => void,
+  options: RedisBrokerOptions,
+  observer: RedisBrokerObserver,
 ): Broker {
   let durability: 'durable' | 'best-effort' = 'best-effort'
   let warnedOf: string | undefined
@@ -26,7 +33,7 @@ export function createRedisBroker(
     const policy = /^maxmemory_policy:(\S+)/m.exec(String(info))?.[1]
     durability = policy === 'noeviction' ? 'durable' : 'best-effort'
     const problem = durability === 'durable' ? undefined : (policy ?? 'unknown')
-    if (problem !== undefined && problem !== warnedOf) evicting(policy)
+    if (problem !== undefined && problem !== warnedOf) observer.evicting(policy)
     warnedOf = problem
   }
 
@@ -59,6 +66,7 @@ export function createRedisBroker(
     sessions: createRedisSessions(link, options.keyPrefix),
     directory: createRedisDirectory(link, options.keyPrefix),
     adapter,
+    producers: createProducers(link, options.producers, observer),
     durability: () => durability,
     ready: link.ready,
     trouble: () =>
