@@ -16,6 +16,10 @@ const TOOLS = [
   { program: 'haproxy', debian: 'haproxy', brew: 'haproxy' },
   { program: 'promtool', debian: 'prometheus', brew: 'prometheus' },
   { program: 'python3', debian: 'python3', brew: 'python' },
+  ...['socketio', 'requests', 'websocket'].map((name) => ({
+    program: join(process.env.PYTHON_PACKAGES ?? '/usr/lib/python3/dist-packages', name),
+    debian: `python3-${name}`,
+  })),
   { program: 'openssl', debian: 'openssl', brew: 'openssl' },
   { program: process.env.CHROMIUM_PATH ?? '/usr/bin/chromium', debian: 'chromium' },
 ]
@@ -37,6 +41,9 @@ function provide() {
     )
     console.error(
       `  macOS: brew install ${unique(missing.flatMap((tool) => tool.brew ?? [])).join(' ')}`,
+    )
+    console.error(
+      '  Python packages elsewhere than Debian keeps them (PyPI: python-socketio[client]): set PYTHON_PACKAGES.',
     )
     console.error(
       '  A Chromium or Chrome elsewhere than /usr/bin/chromium: set CHROMIUM_PATH to it.',

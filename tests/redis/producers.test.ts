@@ -1,5 +1,3 @@
-import { execFile } from 'node:child_process'
-import { promisify } from 'node:util'
 import { Emitter } from '@socket.io/redis-emitter'
 import { createClient } from 'redis'
 import { expect, test } from 'vitest'
@@ -7,11 +5,10 @@ import { type Client, connectClient } from '../support/client.ts'
 import { eventually } from '../support/eventually.ts'
 import { startInProcess } from '../support/in-process.ts'
 import { readMetric } from '../support/metrics.ts'
+import { startPython } from '../support/python.ts'
 import { type RedisServer, startRedis } from '../support/redis-server.ts'
 import type { Scope } from '../support/scope.ts'
 import { testScope } from '../support/test-scope.ts'
-
-const run = promisify(execFile)
 
 /** Two instances; two clients of the room on each, and one that is not in it. */
 async function startPair(scope: Scope, env: Record<string, string> = {}) {
@@ -184,16 +181,16 @@ test('python-socketio: JSON frames reach connections on both instances, once eac
 test('python-socketio as Debian has it pickles: refused and counted, never read', async () => {
   const scope = testScope()
   const { redis, gateways, everybody } = await startPair(scope, { PYTHON_SOCKETIO: 'true' })
-  const script =
-    'import socketio, sys; socketio.RedisManager(sys.argv[1], write_only=True).emit("reply", {})'
-  await run('python3', ['-c', script, redis.url()])
+  const pickler = await startPython(scope, 'pickled_emit.py')
+  expect(await pickler.exited).toMatchObject({ code: 0 })
+  const publisher = await openPublisher(scope, redis)
+  await publisher.publish('socketio', Buffer.from(pickler.lines[0] ?? '', 'hex'))
   for (const { url } of gateways) {
     const labels = { producer: 'python', reason: 'pickle' }
     const counted = async () =>
       (await readMetric(url, 'roomwire_producer_refused_total', labels)) === 1
     await eventually(counted, { what: 'the refused pickle' })
   }
-  const publisher = await openPublisher(scope, redis)
   await publisher.publish('socketio', pythonEmit({ event: 'end' }))
   await told(everybody, 'end')
   expect(everybody.flatMap((client) => client.received('reply'))).toEqual([])

@@ -12,7 +12,7 @@ interface Layer {
 const vocabulary = /^server\/(protocol|errors)\.ts$/
 /** Declared by who needs them; the broker implements them. */
 const ports =
-  /^server\/(rooms\/(message-log|presence)|session\/sessions|cache\/store|observability\/directory)\.ts$/
+  /^server\/(rooms\/(message-log|presence)|session\/sessions|cache\/store|observability\/directory|edge\/producers)\.ts$/
 
 /** Design: folders, and who may import whom. The first layer that matches a path is the file's. */
 const layers: readonly Layer[] = [

@@ -39,6 +39,10 @@ describe('options', () => {
         "pingIntervalMs": 25000,
         "pingTimeoutMs": 20000,
         "port": 8080,
+        "producers": {
+          "emitterKey": "socket.io",
+          "python": undefined,
+        },
         "readyFollowsRedis": false,
         "redisKeyPrefix": "roomwire",
         "resumeMax": 1000,
