@@ -63,6 +63,8 @@ export interface Config {
       | { channel: string; events: readonly string[]; namespaces: readonly string[] }
       | undefined
   }
+  /** Bytes. */
+  cacheMemoryMax: number
 }
 
 /**
@@ -106,6 +108,7 @@ export function readConfig(
     maxClientBacklogBytes: reader.value('MAX_CLIENT_BACKLOG'),
     roomAckReplicas: reader.value('ROOM_ACK_REPLICAS'),
     producers: readProducers(reader),
+    cacheMemoryMax: reader.value('CACHE_MEMORY_MAX'),
   }
   if (home === 'redis' && !reader.isSet('REDIS_URL') && !reader.isSet('WEBSOCKET_REDIS_URL')) {
     reader.problem('WEBSOCKET_MANAGER', 'is redis: it needs WEBSOCKET_REDIS_URL or REDIS_URL')

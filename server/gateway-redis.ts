@@ -22,6 +22,8 @@ import {
 export interface Links {
   /** Undefined: rooms live in memory. */
   readonly rooms: RedisLink | undefined
+  /** Undefined: the cache is in memory alone. */
+  readonly cache: RedisLink | undefined
   /** Resolves when every role has worked once. */
   readonly ready: Promise<void>
   health(): Record<RedisRole, RedisHealth>
@@ -46,7 +48,7 @@ export function createLinks(
     const probe =
       role === 'rooms'
         ? createRoomsProbe(config.redisKeyPrefix)
-        : createCacheProbe(config.redisKeyPrefix, config.instanceId)
+        : createCacheProbe(config.redisKeyPrefix)
     const link = createRedisLink({ role, endpoint: () => target, probe, observer })
     roles[role] = { link, observer, unwatch: watchCertificate(() => target, observer.certified) }
   }
@@ -57,6 +59,7 @@ export function createLinks(
   const health = (role: RedisRole) => roles[role]?.observer.health() ?? { state: 'memory' as const }
   return {
     rooms: roles.rooms?.link,
+    cache: roles.cache?.link,
     ready: Promise.all(all.map(({ link }) => link.ready)).then(() => undefined),
     health: () => ({ rooms: health('rooms'), cache: health('cache') }),
     close() {

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import type { Express } from 'express'
 import type { Server } from 'socket.io'
 import type { MemoryStore } from './broker/memory.ts'
+import type { Cache } from './cache/cache.ts'
 import type { Config } from './config.ts'
 import { handOver } from './edge/drain.ts'
 import { createHandlers } from './edge/handlers.ts'
@@ -17,6 +18,7 @@ import { obey } from './edge/producer-commands.ts'
 import { createSocketServer } from './edge/socket-server.ts'
 import { createSockets } from './edge/sockets.ts'
 import { createStatus } from './edge/status.ts'
+import { createGatewayCache } from './gateway-cache.ts'
 import { createBroker, createLinks } from './gateway-redis.ts'
 import { createEvents } from './observability/events.ts'
 import { createFeed } from './observability/feed.ts'
@@ -52,6 +54,8 @@ export interface Gateway {
   readonly http: HttpServer
   readonly logger: Logger
   readonly metrics: Metrics
+  /** What instances share for a while, so that it is computed once (docs/CACHE.md). */
+  readonly cache: Cache
   readonly health: () => Health
   /** Listens; resolves with the address as soon as connections are accepted, whatever Redis does. */
   start(): Promise<{ host: string; port: number }>
@@ -99,6 +103,8 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
     producerEvents,
   })
 
+  const cache = createGatewayCache(config, links.cache, metrics)
+
   // What a room is.
   const outlet = createOutlet({
     delivered: events.delivered,
@@ -136,6 +142,7 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
   const health = () => readHealth(healthSource)
   const operations = createOperations({
     ...{ feed, notes, metrics, health },
+    cacheHeld: cache.held,
     directory: broker.directory,
   })
   const {
@@ -264,6 +271,7 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
     http: server,
     logger,
     metrics,
+    cache,
     health,
     async start() {
       server.listen({ port: config.port, host: config.host, backlog: ACCEPT_BACKLOG })

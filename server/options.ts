@@ -228,6 +228,14 @@ export const options = {
       description: 'Messages that a returning client is sent at most before it has to start anew.',
     },
   }),
+  ...group('Cache', {
+    CACHE_MEMORY_MAX: {
+      type: size('1MiB', '4096MiB'),
+      default: '32MiB',
+      description:
+        'What the cache may hold in the memory of this instance; the least recently used goes first.',
+    },
+  }),
   ...group('Redis', {
     ...redisRole(
       'REDIS',

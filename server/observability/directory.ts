@@ -19,6 +19,8 @@ export interface InstanceSummary {
   reconnections: number
   /** Since its start. */
   duplicates: number
+  cacheHits: number
+  cacheMisses: number
   /** Null where nothing was sent. */
   sendP99Ms: number | null
   loopLagMs: number

@@ -2,6 +2,8 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 
 /** Second boundaries for things a person waits for, from a blink to a lunch break. */
 const GAP_SECONDS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800]
+/** From a look into memory to a slow classifier. */
+const CACHE_SECONDS = [1e-6, 1e-5, 1e-4, 5e-4, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5]
 const ROUND_TRIP_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2]
 
 /** Every metric there is: `roomwire_*`, base units, labels of few values and never an id. */
@@ -137,6 +139,16 @@ export function createMetrics() {
       '1 for what an acknowledged message survives: durable (Redis as it persists), best-effort (Redis may evict it, or does not say) or memory.',
       ['level'],
     ),
+    cacheAnswers: counter(
+      'cache_answers_total',
+      'What the cache was asked for, by where the answer came from: memory, redis, stale (served at once, computed anew), shared (somebody here was computing it), computed, failed.',
+      ['outcome'],
+    ),
+    cacheLevel: seconds('cache_level', 'How long a level of the cache took.', CACHE_SECONDS, [
+      'level',
+    ]),
+    cacheEntries: gauge('cache_entries', 'Values that the cache holds in memory.', []),
+    cacheBytes: gauge('cache_bytes', 'What they take, about.', []),
     unhandled: counter('unhandled_errors_total', 'Rejections nobody handled: a bug.', []),
   }
 }

@@ -45,6 +45,8 @@ export function createOperations(deps: {
   notes: OperatorNotes
   metrics: Metrics
   health: () => Health
+  /** What the cache holds in memory. */
+  cacheHeld: () => { entries: number; bytes: number }
   directory: InstanceDirectory
 }): Operations {
   const { feed, notes, metrics, health } = deps
@@ -71,6 +73,7 @@ export function createOperations(deps: {
       delivered: Math.round(figure('delivered')),
       reconnections: Math.round(reconnections),
       duplicates: sampler.duplicates,
+      ...{ cacheHits: sampler.cache.hits, cacheMisses: sampler.cache.misses },
       sendP99Ms: sampler.history.latest['sendP99'] ?? null,
       loopLagMs: figure('loopP99'),
       memoryBytes: figure('memoryBytes'),
@@ -83,6 +86,7 @@ export function createOperations(deps: {
     readStats({
       metrics,
       health,
+      cacheHeld: deps.cacheHeld,
       instances: () => cluster?.instances() ?? [],
       clusterKnown: () => cluster?.known ?? false,
       latest: () => sampler.history.latest,

@@ -1,3 +1,4 @@
+import { readCache, readCacheLevels } from './cache-events.ts'
 import type { SeenInstance } from './cluster.ts'
 import type { Health } from './health.ts'
 import type { Sample } from './history.ts'
@@ -12,12 +13,14 @@ export interface StatsSource {
   metrics: Metrics
   health: () => Health
   instances: () => readonly SeenInstance[]
+  cacheHeld: () => { entries: number; bytes: number }
   /** Whether the directory of instances answers. */
   clusterKnown: () => boolean
   latest: () => Sample
 }
 
-export async function readStats({ metrics, health, instances, clusterKnown, latest }: StatsSource) {
+export async function readStats(source: StatsSource) {
+  const { metrics, health, instances, clusterKnown, latest } = source
   const { redis, connections, rooms, ...own } = health()
   const sends = await readByLabel(metrics.sends, 'outcome')
   const suppressed = sends.get('duplicate') ?? 0
@@ -27,8 +30,18 @@ export async function readStats({ metrics, health, instances, clusterKnown, late
   const sum = (read: (instance: SeenInstance) => number) =>
     live.reduce((total, instance) => total + read(instance), 0)
   const second = latest()
+  const cache = await readCache(metrics)
+  const held = source.cacheHeld()
   return {
-    cache: { ...cacheState(redis.cache), keys: 0, hits: 0, misses: 0, hitRate: 0 },
+    cache: {
+      ...cacheState(redis.cache),
+      /** In the memory of this instance. */
+      keys: held.entries,
+      bytes: held.bytes,
+      ...{ hits: cache.hits, misses: cache.misses, hitRate: cache.hitRate },
+      byOutcome: Object.fromEntries(cache.outcomes),
+      levelSeconds: await readCacheLevels(metrics),
+    },
     /** `rate`: of the messages that were stored or known already, the share that was known. */
     duplicates: { suppressed, rate: known === 0 ? 0 : suppressed / known },
     connections: {
@@ -79,6 +92,10 @@ export async function readStats({ metrics, health, instances, clusterKnown, late
       storedPerSecond: sum(({ stored }) => stored),
       deliveredPerSecond: sum(({ delivered }) => delivered),
       duplicates: sum(({ duplicates }) => duplicates),
+      cache: {
+        hits: sum(({ cacheHits }) => cacheHits),
+        misses: sum(({ cacheMisses }) => cacheMisses),
+      },
     },
   }
 }

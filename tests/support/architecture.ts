@@ -35,7 +35,7 @@ const layers: readonly Layer[] = [
   },
   {
     name: 'gateway',
-    files: /^server\/gateway(-redis)?\.ts$/,
+    files: /^server\/gateway(-redis|-cache)?\.ts$/,
     mayImport: [/^server\/(?!main\.ts|cli\.ts)/],
   },
   { name: 'cli', files: /^server\/cli\.ts$/, mayImport: [/^server\/(?!main\.ts)/] },

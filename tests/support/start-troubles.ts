@@ -47,7 +47,7 @@ export const startTroubles: readonly TroubleCase[] = [
   {
     title: 'an ACL user without the channels',
     kind: 'noperm',
-    roles: ['rooms'],
+    roles: BOTH,
     refusesSends: true,
     async arrange(scope, passwords) {
       const redis = await serve(scope, passwords)
@@ -72,7 +72,7 @@ export const startTroubles: readonly TroubleCase[] = [
   {
     title: 'an ACL user that may not run scripts',
     kind: 'noperm',
-    roles: ['rooms'],
+    roles: BOTH,
     refusesSends: true,
     async arrange(scope, passwords) {
       const redis = await serve(scope, passwords)

@@ -104,6 +104,18 @@ export const charts: readonly ChartSpec[] = [
     ],
   },
   {
+    id: 'cache',
+    title: 'Cache',
+    says: 'Answers of the cache per second, here, by where they came from.',
+    unit: 'rate',
+    lines: [
+      { figure: 'cacheMemory', label: 'memory', colour: 1 },
+      { figure: 'cacheRedis', label: 'Redis', colour: 2 },
+      { figure: 'cacheShared', label: 'being computed here', colour: 3 },
+      { figure: 'cacheComputed', label: 'computed', colour: 4 },
+    ],
+  },
+  {
     id: 'loop',
     title: 'Event-loop lag',
     says: 'How late this process gets to what is due.',

@@ -80,7 +80,7 @@ function parse(text: string): InstanceSummary | undefined {
 
 const ABSENT = {
   ...{ version: '', uptimeSeconds: 0, connections: 0, rooms: 0, members: 0 },
-  ...{ stored: 0, delivered: 0, reconnections: 0, duplicates: 0 },
+  ...{ stored: 0, delivered: 0, reconnections: 0, duplicates: 0, cacheHits: 0, cacheMisses: 0 },
   ...{ sendP99Ms: null, loopLagMs: 0, memoryBytes: 0, events: [] },
   redis: { rooms: 'starting', cache: 'starting' },
 } as const

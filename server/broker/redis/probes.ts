@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { claimScript, lookUpScript, putScript } from './cache-scripts.ts'
 import { roomKeys } from './keys.ts'
 import { type Command, callScript } from './script-call.ts'
 import { appendScript, readScript, renewScript } from './scripts.ts'
@@ -18,13 +19,28 @@ export interface Probe {
 
 const TTL_MS = '10000'
 
-/** A cache is written and read. */
-export function createCacheProbe(keyPrefix: string, instance: string): Probe {
-  const key = `${keyPrefix}:{probe}:${instance}`
+/** A cache is written and read, and instances tell each other what they removed. */
+export function createCacheProbe(keyPrefix: string): Probe {
+  const own = `${keyPrefix}:{probe}:${randomUUID()}`
+  const channel = `${own}:nonce`
   return {
-    channel: undefined,
-    async run(command, nonce) {
-      await Promise.all([command(['SET', key, nonce, 'PX', TTL_MS]), command(['GET', key])])
+    channel,
+    async run(command, nonce, thorough) {
+      const work: Promise<unknown>[] = [
+        command(['SET', own, nonce, 'PX', TTL_MS]),
+        command(['GET', own]),
+        command(['PUBLISH', channel, nonce]),
+      ]
+      if (thorough) {
+        const both = [own, `${own}:claim`]
+        work.push(
+          callScript(command, lookUpScript, both, [nonce, TTL_MS]),
+          callScript(command, putScript, both, [nonce, '1', TTL_MS, '0']),
+          callScript(command, claimScript, [`${own}:claim`], [nonce, '0']),
+          command(['DEL', `${own}:claim`]),
+        )
+      }
+      await Promise.all(work)
       return true // a cache may lose what it likes
     },
   }
