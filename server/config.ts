@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
+import { type ClassifierConfig, readClassifier } from './option-classifier.ts'
 import {
   ConfigError,
   type ConfigWarning,
@@ -13,6 +14,7 @@ import { findStrangers, findTypos } from './option-typos.ts'
 import { type OptionName, optionNames, options } from './options.ts'
 import { type RedisTarget, readRedisRoles } from './redis-roles.ts'
 
+export type { ClassifierConfig } from './option-classifier.ts'
 export type { ConfigProblem, ConfigWarning } from './option-reader.ts'
 export { ConfigError } from './option-reader.ts'
 export type { RedisSource, RedisTarget, RedisTls } from './redis-roles.ts'
@@ -65,6 +67,9 @@ export interface Config {
   }
   /** Bytes. */
   cacheMemoryMax: number
+  /** 0: off. */
+  contentDedupWindowMs: number
+  classifier: ClassifierConfig
 }
 
 /**
@@ -109,6 +114,8 @@ export function readConfig(
     roomAckReplicas: reader.value('ROOM_ACK_REPLICAS'),
     producers: readProducers(reader),
     cacheMemoryMax: reader.value('CACHE_MEMORY_MAX'),
+    contentDedupWindowMs: reader.value('CONTENT_DEDUP_WINDOW'),
+    classifier: readClassifier(reader),
   }
   if (home === 'redis' && !reader.isSet('REDIS_URL') && !reader.isSet('WEBSOCKET_REDIS_URL')) {
     reader.problem('WEBSOCKET_MANAGER', 'is redis: it needs WEBSOCKET_REDIS_URL or REDIS_URL')

@@ -87,6 +87,7 @@ export function createBroker(
     logMax: config.roomLogMax,
     logTtlMs: config.roomLogTtlMs,
     dedupWindowMs: config.dedupWindowMs,
+    contentWindowMs: config.contentDedupWindowMs,
   }
   if (link === undefined) return createMemoryBroker(limits, newEpoch, store)
   return createRedisBroker(
@@ -96,6 +97,7 @@ export function createBroker(
       newEpoch,
       keyPrefix: config.redisKeyPrefix,
       instance: config.instanceId,
+      labelled: config.classifier.kind !== 'off',
       ackReplicas: config.roomAckReplicas,
       producers: config.producers,
     },

@@ -19,6 +19,7 @@ import { createSocketServer } from './edge/socket-server.ts'
 import { createSockets } from './edge/sockets.ts'
 import { createStatus } from './edge/status.ts'
 import { createGatewayCache } from './gateway-cache.ts'
+import { type AfterStore, extendLog } from './gateway-labels.ts'
 import { createBroker, createLinks } from './gateway-redis.ts'
 import { createEvents } from './observability/events.ts'
 import { createFeed } from './observability/feed.ts'
@@ -41,6 +42,8 @@ export interface Overrides {
   logger?: Logger
   /** Rooms of a memory gateway; gateways that share one behave like instances that share a Redis. */
   store?: MemoryStore
+  /** Called with each message that this instance stored, at most once, after its delivery began. */
+  afterStore?: AfterStore
   /** Decides who may do what in which room, in place of the configured policy. */
   authorize?: Authorize
 }
@@ -119,7 +122,11 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
   })
   const patience = () => (overload.level < 2 ? 1 : OVERLOADED_SHARE)
   const rooms = createRooms({
-    log: broker.log,
+    log: extendLog(config, {
+      ...{ log: broker.log, cache, logger, metrics, notes },
+      afterStore: overrides.afterStore,
+      overloaded: () => overload.level > 0,
+    }),
     outlet,
     observer: { filled: events.filled, fillFailed: events.fillFailed, reset: events.reset },
     options: {
@@ -128,6 +135,7 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
       resumeMax: config.resumeMax,
       pageSize: FILL_PAGE,
       lingerMs: LINGER_MS,
+      labelled: config.classifier.kind !== 'off',
       // Half of the life of an idle log: whoever has members keeps it.
       verifyEveryMs: Math.min(60_000, config.roomLogTtlMs / 2),
     },
@@ -144,6 +152,7 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
     ...{ feed, notes, metrics, health },
     cacheHeld: cache.held,
     directory: broker.directory,
+    duplicates: broker.duplicates,
   })
   const {
     app,

@@ -216,6 +216,12 @@ export const options = {
       description:
         'For this long a message sent again with the same id is stored once. At most ROOM_LOG_TTL.',
     },
+    CONTENT_DEDUP_WINDOW: {
+      type: duration('0ms', '1d'),
+      default: '0ms',
+      description:
+        'For this long the same body of the same sender in a room is the same message, whatever its id: for sources that cannot give ids. 0: never. The same on every instance.',
+    },
     ROOM_ACK_REPLICAS: {
       type: integer(0, 10),
       default: '0',
@@ -226,6 +232,39 @@ export const options = {
       type: integer(1, 10_000),
       default: '1000',
       description: 'Messages that a returning client is sent at most before it has to start anew.',
+    },
+  }),
+  ...group('Classification', {
+    CLASSIFIER: {
+      type: oneOf('off', 'language', 'http'),
+      default: 'off',
+      description:
+        'What gives messages labels after their delivery. language: the language of a text, built in. http: the service at CLASSIFIER_URL. The same on every instance.',
+    },
+    CLASSIFIER_URL: {
+      type: matching(/^https?:\/\/[^\s/?#]+\S*$/, 'an http:// or https:// URL'),
+      description:
+        'Service that answers POST { "text": … } with { "labels": { … } } (docs/CLASSIFICATION.md).',
+      secret: true,
+    },
+    CLASSIFIER_API_KEY_FILE: {
+      type: path,
+      description: 'File that holds only the key that the service wants as a bearer token.',
+    },
+    CLASSIFIER_TIMEOUT: {
+      type: duration('50ms', '50s'),
+      default: '5s',
+      description: 'A call of the service that takes longer has failed.',
+    },
+    CLASSIFIER_CONCURRENCY: {
+      type: integer(1, 1000),
+      default: '4',
+      description: 'Calls of the service that an instance has under way at once.',
+    },
+    CLASSIFIER_CACHE_TTL: {
+      type: duration('1s', '365d'),
+      default: '7d',
+      description: 'For this long the service is not asked about the same text again.',
     },
   }),
   ...group('Cache', {

@@ -34,6 +34,9 @@ export interface Sender {
   name?: string
 }
 
+/** What a classifier says of a message, by name: `{ language: 'en' }`. */
+export type Labels = Readonly<Record<string, string | number | boolean | null | readonly string[]>>
+
 /** A stored message as members see it (`room:message`, `messages` of join and history). */
 export interface RoomMessage {
   room: string
@@ -43,6 +46,16 @@ export interface RoomMessage {
   from: Sender
   body: unknown
   at: number
+  /** Only in replies, of a message that was classified. */
+  labels?: Labels
+}
+
+/** `room:labels`: follows a message that members have; may be lost, and is in replies then. */
+export interface LabelsEvent {
+  room: string
+  epoch: string
+  offset: number
+  labels: Labels
 }
 
 export type GatewayState = 'ok' | 'degraded'

@@ -29,7 +29,8 @@ export async function appendCeiling(
       ...[sent <= CONNECTIONS ? 'EVAL' : 'EVALSHA'],
       ...[sent <= CONNECTIONS ? appendScript.source : appendScript.sha, '3'],
       ...[keys.meta, keys.log, keys.dedup('sender', String(sent))],
-      ...[keys.channel, 'epoch', '10000', DAY_MS, DAY_MS, DAY_MS, content],
+      ...[keys.channel, 'epoch', '10000', DAY_MS, DAY_MS, DAY_MS],
+      ...['0', 'bench', content],
     ])
   }
 

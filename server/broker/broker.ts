@@ -1,6 +1,7 @@
 import type { Server } from 'socket.io'
 import type { Producers } from '../edge/producers.ts'
 import type { InstanceDirectory } from '../observability/directory.ts'
+import type { DuplicateStore } from '../observability/duplicate-store.ts'
 import type { MessageLog } from '../rooms/message-log.ts'
 import type { SessionStore } from '../session/sessions.ts'
 
@@ -9,6 +10,7 @@ export interface Broker {
   log: MessageLog
   sessions: SessionStore
   directory: InstanceDirectory
+  duplicates: DuplicateStore
   /** Undefined: Socket.IO's own, within the process. */
   adapter: Parameters<Server['adapter']>[0] | undefined
   /** Backends that speak to connections through Redis; undefined without one. */

@@ -1,6 +1,7 @@
 import type { Broker } from './broker.ts'
 import { createMemoryLog, createMemoryStore, type MemoryStore, type Retention } from './memory.ts'
 import { createMemoryDirectory } from './memory-directory.ts'
+import { createMemoryDuplicates } from './memory-duplicates.ts'
 import { createMemorySessions } from './memory-sessions.ts'
 
 /** Everything in this process. Several brokers over one store behave like several instances. */
@@ -14,6 +15,7 @@ export function createMemoryBroker(
     log,
     sessions: createMemorySessions(),
     directory: createMemoryDirectory(store),
+    duplicates: createMemoryDuplicates(store),
     adapter: undefined,
     durability: () => 'memory',
     ready: Promise.resolve(),

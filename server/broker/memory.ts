@@ -19,6 +19,8 @@ export interface Retention {
   /** How long a room outlives its last use. */
   logTtlMs: number
   dedupWindowMs: number
+  /** Absent: messages that say the same are different messages. */
+  contentWindowMs?: number
 }
 
 /** The rooms of one process. Several logs over one store behave like several instances. */
@@ -30,9 +32,19 @@ export interface MemoryStore {
 interface StoredRoom {
   tail: Tail
   entries: Entry[]
-  /** First position of each (sender, id), oldest first. */
-  dedup: Map<string, Tail>
+  /** First message of each (sender, id), oldest first. */
+  dedup: Map<string, First>
+  /** The same of each (sender, digest). */
+  contents: Map<string, First>
   usedAt: number
+}
+
+/** A message that was stored, and whose log stored it: that tells instances apart. */
+interface First {
+  position: Tail
+  by: object
+  /** By the store's clock. */
+  notedAt: number
 }
 
 const SWEEP_MS = 30_000
@@ -62,6 +74,7 @@ export function createMemoryLog(
         tail: { epoch: options.newEpoch(), offset: 0, at: 0 },
         entries: [],
         dedup: new Map(),
+        contents: new Map(),
         usedAt: now(),
       }
       store.rooms.set(name, room)
@@ -77,26 +90,42 @@ export function createMemoryLog(
   }
 
   function forgetOld(room: StoredRoom): void {
-    const oldest = now() - retention.dedupWindowMs
-    for (const [key, position] of room.dedup) {
-      if (position.at > oldest) break
-      room.dedup.delete(key)
+    forgetUpTo(now() - retention.dedupWindowMs, room.dedup)
+    forgetUpTo(now() - (retention.contentWindowMs ?? 0), room.contents)
+  }
+
+  function forgetUpTo(oldest: number, firsts: Map<string, First>): void {
+    for (const [key, { notedAt }] of firsts) {
+      if (notedAt > oldest) break
+      firsts.delete(key)
     }
   }
 
-  function append({ room: name, sender, id, content }: Append): Appended {
+  function append({ room: name, sender, id, content, digest }: Append): Appended {
     const room = roomOf(name)
     forgetOld(room)
     const key = JSON.stringify([sender, id])
     const first = room.dedup.get(key)
-    if (first !== undefined) return { position: first, duplicate: true }
+    if (first !== undefined) {
+      const repeat = first.by === self ? 'retry' : 'cross_instance'
+      return { position: first.position, duplicate: true, repeat }
+    }
+    const said = digest === undefined ? undefined : JSON.stringify([sender, digest])
+    const same = said === undefined ? undefined : room.contents.get(said)
+    if (same !== undefined) {
+      // Acknowledged under this id too: a retry of it is a repeat also after the window (D2).
+      room.dedup.set(key, { position: same.position, by: self, notedAt: now() })
+      return { position: same.position, duplicate: true, repeat: 'content' }
+    }
     // Never back, so that a clock that was set back does not expire ids early.
     const at = Math.max(now(), room.tail.at)
     const entry = { offset: room.tail.offset + 1, at, prevAt: room.tail.at, content }
     room.entries.push(entry)
     if (room.entries.length > retention.logMax) room.entries.shift()
     room.tail = { epoch: room.tail.epoch, offset: entry.offset, at }
-    room.dedup.set(key, room.tail)
+    const noted = { position: room.tail, by: self, notedAt: at }
+    room.dedup.set(key, noted)
+    if (said !== undefined) room.contents.set(said, noted)
     for (const listener of listeners(name)) listener.stored(name, room.tail.epoch, entry)
     return { position: room.tail, duplicate: false }
   }
@@ -162,6 +191,23 @@ export function createMemoryLog(
         for (const listener of listeners(name)) listener.renewed(name, room.tail)
       }
       return room.tail
+    },
+    async label(name, { offset, at, labels }) {
+      const room = roomOf(name)
+      const index = offset - (room.tail.offset - room.entries.length) - 1
+      const entry = room.entries[index]
+      if (entry === undefined || entry.at !== at) return false
+      room.entries[index] = { ...entry, labels } // rings hold the one there was
+      for (const listener of listeners(name)) {
+        listener.labelled(name, room.tail.epoch, { offset, at, labels })
+      }
+      return true
+    },
+    async labels(name, from, to) {
+      const { entries } = roomOf(name)
+      return entries.flatMap(({ offset, at, labels }) =>
+        labels !== undefined && offset >= from && offset <= to ? [{ offset, at, labels }] : [],
+      )
     },
     async subscribe(room) {
       subscribed.add(room)

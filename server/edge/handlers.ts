@@ -156,8 +156,8 @@ export function createHandlers(deps: HandlerDeps) {
       reserve(connection, content.length)
       try {
         const message = { room, sender: identity.sender, id, content }
-        const { position, duplicate } = await rooms.send(message)
-        events.sent(duplicate, performance.now() - started)
+        const { position, duplicate, repeat } = await rooms.send(message)
+        events.sent(repeat, performance.now() - started)
         return { id, position: wirePosition(position), duplicate, at: position.at }
       } finally {
         release(connection, content.length)

@@ -1,6 +1,6 @@
 import type { Socket } from 'socket.io'
 import type { Member, Outlet } from '../rooms/local-room.ts'
-import type { Entry } from '../rooms/message-log.ts'
+import type { Entry, Labelled } from '../rooms/message-log.ts'
 import { waitingPackets, writeFrames } from './engine.ts'
 import { createPace } from './pace.ts'
 import { wirePosition } from './wire.ts'
@@ -33,6 +33,8 @@ export interface OutletDeps {
 interface Batch {
   members: ReadonlySet<Member>
   packets: string[]
+  /** How many of them are messages; the others are labels. */
+  messages: number
 }
 
 /** Of the time that a client may be behind: cut off so much earlier at most. */
@@ -103,8 +105,18 @@ export function createOutlet({ delivered, tooSlow, limits }: OutletDeps): Outlet
         for (const [index, packet] of packets.entries()) conn.write(packet, apart[index])
       }
     }
-    delivered(members.size * packets.length)
+    delivered(members.size * batch.messages)
     for (const member of slow ?? []) tooSlow(member)
+  }
+
+  function add(room: string, members: ReadonlySet<Member>, packet: string): Batch {
+    let batch = batches.get(room)
+    if (batch === undefined) {
+      batch = { members, packets: [packet], messages: 0 }
+      batches.set(room, batch)
+    } else batch.packets.push(packet)
+    schedule()
+    return batch
   }
 
   /** Counts what piles up behind a connection; a write to one that keeps up costs nothing here. */
@@ -126,11 +138,10 @@ export function createOutlet({ delivered, tooSlow, limits }: OutletDeps): Outlet
   return {
     flush,
     message(room, members, epoch, entry) {
-      const packet = messagePacket(room, epoch, entry)
-      const batch = batches.get(room)
-      if (batch === undefined) batches.set(room, { members, packets: [packet] })
-      else batch.packets.push(packet)
-      schedule()
+      add(room, members, messagePacket(room, epoch, entry)).messages += 1
+    },
+    labels(room, members, epoch, labelled) {
+      add(room, members, labelsPacket(room, epoch, labelled))
     },
     reset(room, members, position) {
       flush(room)
@@ -144,6 +155,11 @@ export function createOutlet({ delivered, tooSlow, limits }: OutletDeps): Outlet
 function messagePacket(room: string, epoch: string, { offset, at, content }: Entry): string {
   const place = `"room":${JSON.stringify(room)},"epoch":"${epoch}","offset":${offset},"at":${at}`
   return `2["room:message",{${place},${content.slice(1)}]`
+}
+
+function labelsPacket(room: string, epoch: string, { offset, labels }: Labelled): string {
+  const place = `"room":${JSON.stringify(room)},"epoch":"${epoch}","offset":${offset}`
+  return `2["room:labels",{${place},"labels":${labels}}]`
 }
 
 function preEncoded(frame: Buffer): PreEncoded {

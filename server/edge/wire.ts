@@ -1,4 +1,4 @@
-import type { Position, RoomMessage } from '../protocol.ts'
+import type { Labels, Position, RoomMessage } from '../protocol.ts'
 import type { Entry, Tail } from '../rooms/message-log.ts'
 
 /** The position of an empty room has no time. */
@@ -11,11 +11,12 @@ export function wireMessages(
   epoch: string,
   entries: readonly Entry[],
 ): RoomMessage[] {
-  return entries.map(({ offset, at, content }) => ({
+  return entries.map(({ offset, at, content, labels }) => ({
     room,
     epoch,
     offset,
     at,
     ...(JSON.parse(content) as Pick<RoomMessage, 'id' | 'from' | 'body'>),
+    ...(labels !== undefined && { labels: JSON.parse(labels) as Labels }),
   }))
 }

@@ -1,3 +1,4 @@
+import type { DuplicateCause } from './duplicate-store.ts'
 import type { Logger } from './logger.ts'
 import type { Metrics } from './metrics.ts'
 import type { OperatorNotes } from './operator-notes.ts'
@@ -63,8 +64,10 @@ export function createEvents(deps: { logger: Logger; metrics: Metrics; notes: Op
       if (!logger.isLevelEnabled('trace')) return
       logger.trace({ ...ids, room, resume, messages }, 'joined')
     },
-    sent(duplicate: boolean, durationMs: number): void {
-      metrics.sends.inc({ outcome: duplicate ? 'duplicate' : 'stored' })
+    /** @param repeat why it was not stored; undefined: it was */
+    sent(repeat: DuplicateCause | undefined, durationMs: number): void {
+      metrics.sends.inc({ outcome: repeat === undefined ? 'stored' : 'duplicate' })
+      if (repeat !== undefined) metrics.duplicates.inc({ cause: repeat })
       metrics.sendDuration.observe(durationMs / 1000)
     },
     refused(ids: ConnectionIds, event: string, code: string, cause: unknown): void {

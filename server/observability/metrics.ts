@@ -66,6 +66,16 @@ export function createMetrics() {
     sends: counter('sends_total', 'room:send by outcome: stored, duplicate or an error code.', [
       'outcome',
     ]),
+    duplicates: counter(
+      'duplicates_total',
+      'Messages that were not stored since they were known: retry (the id came again to this instance), cross_instance (another one had stored it), idempotency_key, content (CONTENT_DEDUP_WINDOW).',
+      ['cause'],
+    ),
+    duplicatesCluster: gauge(
+      'duplicates_cluster',
+      'The same, of all instances and over restarts, as far as they have added it up.',
+      ['cause'],
+    ),
     sendDuration: seconds(
       'send_duration',
       'From room:send to its acknowledgement.',
@@ -149,6 +159,26 @@ export function createMetrics() {
     ]),
     cacheEntries: gauge('cache_entries', 'Values that the cache holds in memory.', []),
     cacheBytes: gauge('cache_bytes', 'What they take, about.', []),
+    classifications: counter(
+      'classifications_total',
+      'Stored messages with a text, by what became of their labels: labelled, none, gone, skipped, failed.',
+      ['outcome'],
+    ),
+    labelDelay: seconds(
+      'label_delay',
+      'From the time a message was stored until its labels were.',
+      ROUND_TRIP_SECONDS,
+      [],
+    ),
+    classifierCalls: counter('classifier_calls_total', 'Calls of the classifier, by outcome.', [
+      'outcome',
+    ]),
+    classifierCall: seconds('classifier_call', 'How long they took.', ROUND_TRIP_SECONDS, []),
+    classifierOpen: gauge(
+      'classifier_breaker_open',
+      '1 while the classifier is not asked because it failed.',
+      [],
+    ),
     unhandled: counter('unhandled_errors_total', 'Rejections nobody handled: a bug.', []),
   }
 }

@@ -1,5 +1,7 @@
 import { type Cluster, createCluster, type SeenInstance } from './cluster.ts'
 import type { InstanceDirectory, InstanceSummary } from './directory.ts'
+import type { DuplicateStore } from './duplicate-store.ts'
+import { createDuplicates } from './duplicates.ts'
 import type { Feed, FeedEvent } from './feed.ts'
 import type { Health } from './health.ts'
 import type { Stretch } from './history.ts'
@@ -48,10 +50,14 @@ export function createOperations(deps: {
   /** What the cache holds in memory. */
   cacheHeld: () => { entries: number; bytes: number }
   directory: InstanceDirectory
+  duplicates: DuplicateStore
 }): Operations {
   const { feed, notes, metrics, health } = deps
   const storms = createStormWatch(notes)
   let cluster: Cluster | undefined
+  const duplicates = createDuplicates({
+    ...{ metrics, store: deps.duplicates, instance: feed.instance, boot: feed.boot },
+  })
 
   const sampler = createSampler({
     metrics,
@@ -87,6 +93,7 @@ export function createOperations(deps: {
       metrics,
       health,
       cacheHeld: deps.cacheHeld,
+      duplicates,
       instances: () => cluster?.instances() ?? [],
       clusterKnown: () => cluster?.known ?? false,
       latest: () => sampler.history.latest,
@@ -108,6 +115,7 @@ export function createOperations(deps: {
     },
     start() {
       sampler.start()
+      duplicates.start()
       cluster = createCluster({
         directory: deps.directory,
         own: summary,
@@ -117,7 +125,7 @@ export function createOperations(deps: {
     },
     async stop() {
       sampler.stop()
-      await cluster?.stop()
+      await Promise.all([duplicates.stop(), cluster?.stop()])
     },
   }
 }

@@ -15,6 +15,13 @@ export function createOperatorNotes(feed: Feed) {
       const words = `Redis (${role}) is back after ${seconds(downMs)}`
       feed.note({ kind: 'redis-back', mood: 'good', words })
     },
+    classifierLost(cause: string): void {
+      const words = `The classifier fails (${cause}): messages go without labels`
+      feed.note({ kind: 'classifier-lost', mood: 'warn', words, key: 'classifier' })
+    },
+    classifierBack(): void {
+      feed.note({ kind: 'classifier-back', mood: 'good', words: 'The classifier works again' })
+    },
     slowClientCut(): void {
       const words = 'A client that did not read was cut off; it resumes from the log'
       feed.note({ kind: 'slow-client', mood: 'warn', words, key: 'slow-client' })

@@ -1,5 +1,6 @@
 import { readCache, readCacheLevels } from './cache-events.ts'
 import type { SeenInstance } from './cluster.ts'
+import type { Duplicates } from './duplicates.ts'
 import type { Health } from './health.ts'
 import type { Sample } from './history.ts'
 import type { Metrics } from './metrics.ts'
@@ -16,6 +17,7 @@ export interface StatsSource {
   cacheHeld: () => { entries: number; bytes: number }
   /** Whether the directory of instances answers. */
   clusterKnown: () => boolean
+  duplicates: Duplicates
   latest: () => Sample
 }
 
@@ -29,6 +31,7 @@ export async function readStats(source: StatsSource) {
   const live = instances().filter(({ presence }) => presence === 'live')
   const sum = (read: (instance: SeenInstance) => number) =>
     live.reduce((total, instance) => total + read(instance), 0)
+  const totals = await source.duplicates.totals()
   const second = latest()
   const cache = await readCache(metrics)
   const held = source.cacheHeld()
@@ -43,7 +46,13 @@ export async function readStats(source: StatsSource) {
       levelSeconds: await readCacheLevels(metrics),
     },
     /** `rate`: of the messages that were stored or known already, the share that was known. */
-    duplicates: { suppressed, rate: known === 0 ? 0 : suppressed / known },
+    duplicates: {
+      suppressed,
+      rate: known === 0 ? 0 : suppressed / known,
+      byCause: Object.fromEntries(await readByLabel(metrics.duplicates, 'cause')),
+      /** Over restarts of this instance; null while the store is away. */
+      everByCause: totals?.own ?? null,
+    },
     connections: {
       current: connections,
       byTransport: Object.fromEntries(await readByLabel(metrics.connections, 'transport')),
@@ -91,13 +100,20 @@ export async function readStats(source: StatsSource) {
       connections: sum((instance) => instance.connections),
       storedPerSecond: sum(({ stored }) => stored),
       deliveredPerSecond: sum(({ delivered }) => delivered),
-      duplicates: sum(({ duplicates }) => duplicates),
+      /** Ever, over restarts; while the store is away those of the instances that are heard of. */
+      duplicates:
+        totals === undefined ? sum(({ duplicates }) => duplicates) : sumOf(totals.cluster),
+      duplicatesByCause: totals?.cluster ?? null,
       cache: {
         hits: sum(({ cacheHits }) => cacheHits),
         misses: sum(({ cacheMisses }) => cacheMisses),
       },
     },
   }
+}
+
+function sumOf(counts: Readonly<Record<string, number>>): number {
+  return Object.values(counts).reduce((sum, count) => sum + count, 0)
 }
 
 /** In the words of the system that operators know. */

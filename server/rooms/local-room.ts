@@ -1,4 +1,4 @@
-import type { Entry, MessageLog, Tail } from './message-log.ts'
+import type { Entry, Labelled, MessageLog, Tail } from './message-log.ts'
 import { createReplica, type Replica, type ReplicaOptions } from './replica.ts'
 import type { RingBudget } from './ring.ts'
 
@@ -13,6 +13,8 @@ export interface Outlet {
   flush(room: string): void
   /** The same message to every member. */
   message(room: string, members: ReadonlySet<Member>, epoch: string, entry: Entry): void
+  /** The labels of a message that members have, after it. */
+  labels(room: string, members: ReadonlySet<Member>, epoch: string, labelled: Labelled): void
   /** Tells members that their history no longer holds (D6). */
   reset(room: string, members: ReadonlySet<Member>, position: Tail): void
 }
@@ -31,6 +33,8 @@ export interface LocalRoomOptions extends ReplicaOptions {
   pageSize: number
   /** How long the subscription outlives the last member. */
   lingerMs: number
+  /** Messages are given labels, here or elsewhere. Default false. */
+  labelled?: boolean
 }
 
 export interface LocalRoomDeps {
@@ -64,6 +68,12 @@ export interface LocalRoom {
   /** Brings members up to the log's tail; concurrent calls share a run that starts after the call. */
   sync(): Promise<void>
   stored(epoch: string, entry: Entry): void
+  labelled(epoch: string, labelled: Labelled): void
+  /**
+   * Reads the labels of the entries held here where some may have been missed; undefined where none
+   * were. Never rejects: labels may be late.
+   */
+  catchUpOnLabels(): Promise<void> | undefined
   /** The store says that a new epoch began. */
   renewed(epoch: string): void
   /** Subscriptions were interrupted: a read under way for opening may be older than what was lost. */
@@ -79,10 +89,7 @@ type Phase =
   | { name: 'lingering'; timer: NodeJS.Timeout }
   | { name: 'closing'; done: Promise<void> }
 
-interface Frame {
-  epoch: string
-  entry: Entry
-}
+type Frame = { epoch: string; entry: Entry } | { epoch: string; labelled: Labelled }
 
 export function createLocalRoom(name: string, deps: LocalRoomDeps): LocalRoom {
   const { log, outlet, observer, options } = deps
@@ -96,15 +103,42 @@ export function createLocalRoom(name: string, deps: LocalRoomDeps): LocalRoom {
   let waiting: Frame[] = []
   let running: Promise<void> | undefined
   let queued: Promise<void> | undefined
+  let labelsMissed = false
+  let catchingUp: Promise<void> | undefined
 
   /** Delivers an entry that continues what members have; says whether it did or is known. */
   function take(epoch: string, entry: Entry): boolean {
     const verdict = replica.accept(epoch, entry)
     if (verdict === 'next') {
       activeAt = performance.now()
-      if (members.size > 0) outlet.message(name, members, epoch, entry)
+      if (members.size > 0) {
+        outlet.message(name, members, epoch, entry)
+        if (entry.labels !== undefined) tell(epoch, { ...entry, labels: entry.labels })
+      }
     }
     return verdict === 'next' || verdict === 'known'
+  }
+
+  function tell(epoch: string, { offset, at, labels }: Labelled): void {
+    outlet.labels(name, members, epoch, { offset, at, labels })
+  }
+
+  function takeLabels(epoch: string, labelled: Labelled): void {
+    const verdict = replica.label(epoch, labelled)
+    if (verdict === 'new' && members.size > 0) tell(epoch, labelled)
+    if (verdict === 'ahead') behind = true // its message was missed (D4)
+  }
+
+  async function readLabels(): Promise<void> {
+    const held = replica.held()
+    labelsMissed = false
+    if (held === undefined) return
+    const { epoch } = replica.tail
+    try {
+      for (const each of await log.labels(name, held.from, held.to)) replica.label(epoch, each)
+    } catch {
+      labelsMissed = true // the store is away: the next who asks tries again
+    }
   }
 
   function wait(frame: Frame): void {
@@ -116,8 +150,9 @@ export function createLocalRoom(name: string, deps: LocalRoomDeps): LocalRoom {
   function takeWaiting(): void {
     const frames = waiting
     waiting = []
-    for (const { epoch, entry } of frames) {
-      if (!take(epoch, entry)) behind = true
+    for (const frame of frames) {
+      if ('labelled' in frame) takeLabels(frame.epoch, frame.labelled)
+      else if (!take(frame.epoch, frame.entry)) behind = true
     }
   }
 
@@ -279,7 +314,22 @@ export function createLocalRoom(name: string, deps: LocalRoomDeps): LocalRoom {
       wait({ epoch, entry })
       startSync()
     },
+    labelled(epoch, labelled) {
+      if (phase.name === 'opening' || running !== undefined) wait({ epoch, labelled })
+      else if (isOpen()) {
+        takeLabels(epoch, labelled)
+        if (behind) startSync()
+      }
+    },
+    catchUpOnLabels() {
+      if (!labelsMissed) return undefined
+      catchingUp ??= readLabels().finally(() => {
+        catchingUp = undefined
+      })
+      return catchingUp
+    },
     interrupted() {
+      labelsMissed = options.labelled ?? false
       if (phase.name === 'opening') behind = true
     },
     renewed(epoch) {

@@ -27,6 +27,15 @@ export interface Entry {
   /** `at` of the entry before, 0 for the first: the link by which continuity is verified. */
   prevAt: number
   content: string
+  /** JSON text of an object, where the message was given labels; on one line. */
+  labels?: string
+}
+
+/** The labels of a stored message; `at` tells it from another one at that offset. */
+export interface Labelled {
+  offset: number
+  at: number
+  labels: string
 }
 
 export interface Append {
@@ -35,12 +44,25 @@ export interface Append {
   sender: string
   id: string
   content: string
+  /**
+   * Stands for what the body says. Within the content window a message of the same sender with the
+   * same one is the same message. Undefined: the window is off, or does not apply.
+   */
+  digest?: string | undefined
 }
+
+/**
+ * Why nothing was stored: the id came again to the instance that had stored the first, or to another
+ * one; or another message said the same within the content window.
+ */
+export type Repeat = 'retry' | 'cross_instance' | 'content'
 
 export interface Appended {
   /** Where the message is; for a duplicate, where the first one is. */
   position: Tail
   duplicate: boolean
+  /** Of a duplicate. */
+  repeat?: Repeat
 }
 
 /** Most content that one page carries, in bytes (or UTF-16 code units, where that is what one has). */
@@ -91,6 +113,8 @@ export interface Verified {
 export interface LogListener {
   /** A message was stored. Frames of a room come in log order but may be missing, late or repeated. */
   stored(room: string, epoch: string, entry: Entry): void
+  /** A message was given labels. May come before the message itself, twice, or never. */
+  labelled(room: string, epoch: string, labelled: Labelled): void
   /** The room began a new epoch at `tail`. */
   renewed(room: string, tail: Tail): void
   /** Subscriptions had been interrupted and hold again; what was published meanwhile is missing. */
@@ -100,7 +124,8 @@ export interface LogListener {
 export interface MessageLog {
   /**
    * Stores a message at the room's next offset and publishes it; or, within the dedup window, finds
-   * the one with the same (room, sender, id) and changes nothing. Atomic per room (D2, D3). Calls of
+   * the one with the same (room, sender, id), or within the content window the one with the same
+   * (room, sender, digest), and stores nothing. Atomic per room (D2, D3). Calls of
    * one instance for one room take effect in the order they are made in; when one fails, none that
    * was waiting behind it has been stored.
    */
@@ -122,6 +147,15 @@ export interface MessageLog {
    * and returns the room's tail, whoever renewed it. The log and its offsets go on.
    */
   renew(room: string, epoch: string): Promise<Tail>
+
+  /**
+   * Gives labels to a stored message, in place of those it had, and publishes them. Atomic: where the
+   * message is not in the log any more, or another one is at its offset, nothing is changed and the
+   * result is false. They live as long as the message does.
+   */
+  label(room: string, message: Labelled): Promise<boolean>
+  /** The labels of the messages from one offset to another, both included, ascending. */
+  labels(room: string, from: number, to: number): Promise<Labelled[]>
 
   /** Resolves once the subscription is confirmed: what is stored from then on comes to the listener. */
   subscribe(room: string): Promise<void>

@@ -1,4 +1,11 @@
-import { type Claim, type Entry, type Page, type Tail, withinPage } from './message-log.ts'
+import {
+  type Claim,
+  type Entry,
+  type Labelled,
+  type Page,
+  type Tail,
+  withinPage,
+} from './message-log.ts'
 import { createRing, type RingBudget } from './ring.ts'
 
 /**
@@ -30,6 +37,13 @@ export interface Replica {
   answer(since: Claim | undefined, limit: number, fresh: boolean): Answer
   /** Entries above an offset, if all of them are here. */
   after(offset: number): Entry[] | undefined
+  /**
+   * Notes the labels of a message, and says whether members have it and do not know them yet;
+   * `ahead`: it is a message that this instance has not seen.
+   */
+  label(epoch: string, labelled: Labelled): 'new' | 'known' | 'ahead'
+  /** Offsets of the entries that are held; undefined where there are none. */
+  held(): { from: number; to: number } | undefined
   /** Frees what the budget counts. */
   clear(): void
 }
@@ -102,6 +116,18 @@ export function createReplica(options: ReplicaOptions, budget: RingBudget): Repl
     },
     after(offset) {
       return offset < ring.floor ? undefined : ring.after(offset)
+    },
+    label(epoch, { offset, at, labels }) {
+      if (epoch !== tail.epoch) return 'known' // of a history that members have left
+      if (offset > tail.offset) return 'ahead'
+      const entry = ring.at(offset)
+      if (entry === undefined) return 'new' // older than what is held here
+      if (entry.at !== at || entry.labels === labels) return 'known'
+      ring.replace({ ...entry, labels }) // the entry may be another instance's as well
+      return 'new'
+    },
+    held() {
+      return ring.size === 0 ? undefined : { from: ring.floor + 1, to: tail.offset }
     },
     clear() {
       ring.reset(tail.offset)

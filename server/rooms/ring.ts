@@ -15,6 +15,10 @@ export interface Ring {
   push(entry: Entry): void
   /** Forgets everything; the next entry will be `floor + 1`. */
   reset(floor: number): void
+  /** The entry at an offset, if it is held. */
+  at(offset: number): Entry | undefined
+  /** Holds an entry that differs in its labels in place of the one at its offset. */
+  replace(entry: Entry): void
   /** All entries above an offset that is not below `floor`. */
   after(offset: number): Entry[]
   last(count: number): Entry[]
@@ -54,6 +58,10 @@ export function createRing(capacity: number, budget: RingBudget): Ring {
       for (const entry of entries) budget.usedBytes -= entry.content.length
       entries = []
       floor = newFloor
+    },
+    at: (offset) => entries[offset - floor - 1],
+    replace(entry) {
+      entries[entry.offset - floor - 1] = entry
     },
     after(offset) {
       return entries.slice(Math.max(0, offset - floor))

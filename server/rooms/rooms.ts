@@ -111,6 +111,7 @@ export function createRooms(deps: RoomsDeps): Rooms {
 
   log.listen({
     stored: (name, epoch, entry) => local.get(name)?.stored(epoch, entry),
+    labelled: (name, epoch, labelled) => local.get(name)?.labelled(epoch, labelled),
     renewed: (name, tail) => local.get(name)?.renewed(tail.epoch),
     restored() {
       for (const room of local.values()) room.interrupted()
@@ -137,6 +138,8 @@ export function createRooms(deps: RoomsDeps): Rooms {
     room: LocalRoom,
     request: JoinRequest,
   ): Promise<Admission | undefined> {
+    const labels = room.catchUpOnLabels()
+    if (labels !== undefined) await labels
     let answer = room.replica.answer(request.since, request.limit, false)
     if (answer === 'unsure') {
       await room.sync()
@@ -190,6 +193,8 @@ export function createRooms(deps: RoomsDeps): Rooms {
 
   async function historyOf(name: string, before: number | undefined, limit: number): Promise<Page> {
     const room = local.get(name)
+    const labels = room?.catchUpOnLabels()
+    if (labels !== undefined) await labels
     if (before === undefined && room?.live && !room.behind) {
       const answer = room.replica.answer(undefined, limit, false)
       if (typeof answer !== 'string') {

@@ -3,9 +3,9 @@ import { onTestFinished } from 'vitest'
 import { createMemoryLog, createMemoryStore } from '../../server/broker/memory.ts'
 import { describeMessageLog } from './message-log.ts'
 
-describeMessageLog('memory', async ({ dedupWindowMs = 600_000 } = {}) => {
+describeMessageLog('memory', async ({ dedupWindowMs = 600_000, contentWindowMs = 0 } = {}) => {
   const store = createMemoryStore()
-  const retention = { logMax: 10_000, logTtlMs: 3_600_000, dedupWindowMs }
+  const retention = { logMax: 10_000, logTtlMs: 3_600_000, dedupWindowMs, contentWindowMs }
   const make = () => createMemoryLog(store, retention, { newEpoch: randomUUID })
   const [a, b] = [make(), make()]
   onTestFinished(() => {

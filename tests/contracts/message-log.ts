@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import type { Append, Entry, MessageLog, Tail } from '../../server/rooms/message-log.ts'
+import type { Append, Entry, Labelled, MessageLog, Tail } from '../../server/rooms/message-log.ts'
 
 /** Two instances over one store, and what the test may do to the store behind their backs. */
 export interface LogPair {
@@ -14,6 +14,7 @@ export interface LogPair {
 
 interface Heard {
   stored: { room: string; epoch: string; entry: Entry }[]
+  labelled: { room: string; epoch: string; labelled: Labelled }[]
   renewed: { room: string; tail: Tail }[]
   /** Resolves when this many stored frames were heard. */
   frames(count: number): Promise<void>
@@ -23,6 +24,7 @@ function listenTo(log: MessageLog): Heard {
   const waiting: { count: number; done: () => void }[] = []
   const heard: Heard = {
     stored: [],
+    labelled: [],
     renewed: [],
     frames: (count) =>
       new Promise((done) => {
@@ -38,6 +40,7 @@ function listenTo(log: MessageLog): Heard {
       heard.stored.push({ room, epoch, entry })
       check()
     },
+    labelled: (room, epoch, labelled) => void heard.labelled.push({ room, epoch, labelled }),
     renewed: (room, tail) => void heard.renewed.push({ room, tail }),
     restored: () => undefined,
   })
@@ -51,7 +54,7 @@ function message(room: string, id: string, sender = 's:alice', body: unknown = i
 /** What every message log must do; run against each implementation. */
 export function describeMessageLog(
   name: string,
-  setUp: (retention?: { dedupWindowMs?: number }) => Promise<LogPair>,
+  setUp: (retention?: { dedupWindowMs?: number; contentWindowMs?: number }) => Promise<LogPair>,
 ): void {
   describe(`message log: ${name}`, () => {
     const fresh = () => `room {${randomUUID()}} 100%`
@@ -102,7 +105,8 @@ export function describeMessageLog(
         for (const room of rooms) sent.push(a.append(message(room, id)))
       }
       const replies = await Promise.all(sent)
-      expect(replies[0]).toEqual({ position: first.position, duplicate: true })
+      const repeat = { position: first.position, duplicate: true, repeat: 'retry' }
+      expect(replies[0]).toEqual(repeat)
       await heard.frames(360)
       for (const [index, room] of rooms.entries()) {
         const own = replies.filter((_, i) => i % 2 === index)
@@ -126,6 +130,95 @@ export function describeMessageLog(
       let again = first
       while (again.position.offset === 1) again = await a.append(message(room, 'x'))
       expect(again).toMatchObject({ duplicate: false, position: { offset: 2 } })
+    })
+
+    it('D2 says whether a repeat came to the instance that stored the first', async () => {
+      const { a, b } = await setUp()
+      const room = fresh()
+      expect(await a.append(message(room, 'x'))).not.toHaveProperty('repeat')
+      expect(await a.append(message(room, 'x'))).toMatchObject({ repeat: 'retry' })
+      expect(await b.append(message(room, 'x'))).toMatchObject({ repeat: 'cross_instance' })
+      const [, again] = await Promise.all(['y', 'y'].map((id) => b.append(message(room, id))))
+      expect(again).toMatchObject({ duplicate: true, repeat: 'retry' })
+    })
+
+    it('D2 within the content window a sender says the same once, through both instances', async () => {
+      const { a, b } = await setUp({ contentWindowMs: 400 })
+      const room = fresh()
+      const said = (id: string, digest?: string, sender = 's:alice') => ({
+        ...message(room, id, sender),
+        digest,
+      })
+      const [first, ...others] = await Promise.all(
+        Array.from({ length: 20 }, (_, i) => (i % 2 ? b : a).append(said(`${i}`, 'same'))),
+      )
+      const stored = [first, ...others].filter((reply) => !reply?.duplicate)
+      expect(stored).toHaveLength(1)
+      const { position } = stored[0] ?? expect.fail()
+      for (const reply of others) expect(reply.position).toEqual(position)
+      const again = await b.append(said('again', 'same'))
+      expect(again).toEqual({ position, duplicate: true, repeat: 'content' })
+      for (const other of [said('c', 'other'), said('d', 'same', 's:bob'), said('e'), said('f')]) {
+        expect(await a.append(other)).toMatchObject({ duplicate: false })
+      }
+      // What was acknowledged under an id stays so, also after the window.
+      let later = again
+      for (let i = 0; later.duplicate; i++) later = await a.append(said(`later ${i}`, 'same'))
+      expect(later.position.offset).toBe(6)
+      const retry = await a.append(said('again', 'same'))
+      expect(retry).toMatchObject({ position, duplicate: true })
+      const { entries } = await b.read(room, { kind: 'last', limit: 50 })
+      expect(entries).toHaveLength(6)
+    })
+
+    it('gives labels to a stored message, and tells those who have subscribed', async () => {
+      const { a, b } = await setUp()
+      const heard = listenTo(b)
+      const room = fresh()
+      await b.subscribe(room)
+      const [one, two] = await Promise.all(['1', '2', '3'].map((id) => a.append(message(room, id))))
+      if (one === undefined || two === undefined) return expect.fail()
+      const labels = '{"language":"en","tags":["ä","}"]}'
+      const { offset, at, epoch } = two.position
+      expect(await a.label(room, { offset, at, labels })).toBe(true)
+      await expect
+        .poll(() => heard.labelled)
+        .toEqual([{ room, epoch, labelled: { offset, at, labels } }])
+      expect(heard.stored).toHaveLength(3)
+      const page = await b.read(room, { kind: 'last', limit: 10 })
+      expect(page.entries.map((entry) => entry.labels)).toEqual([undefined, labels, undefined])
+      expect(await b.labels(room, 1, 3)).toEqual([{ offset, at, labels }])
+      expect(await b.labels(room, 3, 3)).toEqual([])
+      const from = one.position
+      const after = await b.read(room, { kind: 'resume', from, limit: 10, orLast: 0 })
+      expect(after.entries.map((entry) => entry.labels)).toEqual([labels, undefined])
+      // In place of those it had.
+      expect(await b.label(room, { offset, at, labels: '{}' })).toBe(true)
+      expect(await a.labels(room, 1, 3)).toEqual([{ offset, at, labels: '{}' }])
+    })
+
+    it('gives no labels to what is not the message that was meant', async () => {
+      const { a, b, trimTo, forget } = await setUp()
+      const room = fresh()
+      const { position } = await a.append(message(room, 'one'))
+      const { offset, at } = position
+      const labels = '{}'
+      expect(await b.label(room, { offset, at: at - 1, labels })).toBe(false)
+      expect(await b.label(room, { offset: offset + 1, at, labels })).toBe(false)
+      expect(await b.label(fresh(), { offset, at, labels })).toBe(false)
+      expect(await b.label(room, { offset, at, labels })).toBe(true)
+      const last = await a.append(message(room, 'two'))
+      await trimTo(room, 1)
+      expect(await b.label(room, { offset, at, labels })).toBe(false)
+      // They go with the message.
+      expect(await b.label(room, { ...last.position, labels })).toBe(true)
+      expect(await b.labels(room, 0, 9)).toMatchObject([{ offset: 2 }])
+      await forget(room)
+      expect(await b.label(room, { ...last.position, labels })).toBe(false)
+      await a.append(message(room, 'one'))
+      await a.append(message(room, 'two'))
+      const { entries } = await a.read(room, { kind: 'last', limit: 9 })
+      expect(entries.map((entry) => entry.labels)).toEqual([undefined, undefined])
     })
 
     it('publishes to subscribers only, in order, to both instances', async () => {

@@ -37,14 +37,18 @@ function link(prefix: string): RedisLink {
   return made
 }
 
-describeMessageLog('redis', async ({ dedupWindowMs = 600_000 } = {}) => {
+describeMessageLog('redis', async ({ dedupWindowMs = 600_000, contentWindowMs = 0 } = {}) => {
   const keyPrefix = `t-${randomUUID()}`
   const links = [link(keyPrefix), link(keyPrefix)] as const
   await Promise.all(links.map((each) => each.ready))
-  const options = { keyPrefix, logMax: 10_000, logTtlMs: 3_600_000, dedupWindowMs }
+  const options = {
+    ...{ keyPrefix, logMax: 10_000, logTtlMs: 3_600_000, dedupWindowMs, contentWindowMs },
+    labelled: true,
+    newEpoch: randomUUID,
+  }
   const [a, b] = [
-    createRedisLog(links[0], { ...options, newEpoch: randomUUID }),
-    createRedisLog(links[1], { ...options, newEpoch: randomUUID }),
+    createRedisLog(links[0], { ...options, instance: 'a' }),
+    createRedisLog(links[1], { ...options, instance: 'b' }),
   ]
   return {
     a,

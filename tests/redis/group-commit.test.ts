@@ -43,6 +43,7 @@ beforeEach(async () => {
       logMax: 10_000,
       logTtlMs: 60_000,
       dedupWindowMs: 60_000,
+      instance: 'one',
       newEpoch: randomUUID,
     },
     undefined,

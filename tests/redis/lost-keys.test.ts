@@ -172,6 +172,7 @@ it('D6 an epoch that another instance ends is announced in sequence, without any
     logMax: 1000,
     logTtlMs: 600_000,
     dedupWindowMs: 60_000,
+    instance: 'one',
     newEpoch: randomUUID,
   })
   const { epoch } = await another.renew(scene.room, scene.leftLate.epoch)

@@ -9,15 +9,17 @@ interface Layer {
   typesOnly?: true
 }
 
-const vocabulary = /^server\/(protocol|errors)\.ts$/
+const vocabulary = /^server\/(protocol|errors|content)\.ts$/
 /** Declared by who needs them; the broker implements them. */
 const ports =
   /^server\/(rooms\/(message-log|presence)|session\/sessions|cache\/store|observability\/directory|edge\/producers)\.ts$/
+  /^server\/(rooms\/(message-log|presence)|session\/sessions|cache\/store|observability\/(directory|duplicate-store))\.ts$/
 
 /** Design: folders, and who may import whom. The first layer that matches a path is the file's. */
 const layers: readonly Layer[] = [
   { name: 'protocol', files: /^server\/protocol\.ts$/, mayImport: [] },
   { name: 'errors', files: /^server\/errors\.ts$/, mayImport: [] },
+  { name: 'content', files: /^server\/content\.ts$/, mayImport: [] },
   {
     name: 'settings',
     files: /^server\/(config|option|redis-roles)[a-z-]*\.ts$/,
@@ -35,7 +37,7 @@ const layers: readonly Layer[] = [
   },
   {
     name: 'gateway',
-    files: /^server\/gateway(-redis|-cache)?\.ts$/,
+    files: /^server\/gateway(-redis|-cache|-labels)?\.ts$/,
     mayImport: [/^server\/(?!main\.ts|cli\.ts)/],
   },
   { name: 'cli', files: /^server\/cli\.ts$/, mayImport: [/^server\/(?!main\.ts)/] },

@@ -56,11 +56,14 @@ export function createGatedLog(inner: MessageLog): GatedLog {
     read: (room, query) => call('read', () => inner.read(room, query)),
     verify: (positions) => call('verify', () => inner.verify(positions)),
     renew: (room, epoch) => call('renew', () => inner.renew(room, epoch)),
+    label: (room, message) => call('label', () => inner.label(room, message)),
+    labels: (room, from, to) => call('labels', () => inner.labels(room, from, to)),
     subscribe: (room) => call('subscribe', () => inner.subscribe(room)),
     unsubscribe: (room) => call('unsubscribe', () => inner.unsubscribe(room)),
     listen: (listener: LogListener) =>
       inner.listen({
         stored: (room, epoch, entry) => arrive(() => listener.stored(room, epoch, entry)),
+        labelled: (room, epoch, labelled) => arrive(() => listener.labelled(room, epoch, labelled)),
         renewed: (room, tail) => arrive(() => listener.renewed(room, tail)),
         restored: () => listener.restored(),
       }),

@@ -60,7 +60,7 @@ export const laterTroubles: readonly TroubleCase[] = [
   {
     title: 'the right to the channels is withdrawn',
     kind: 'noperm',
-    roles: ['rooms'],
+    roles: BOTH,
     refusesSends: false,
     async arrange(scope, passwords) {
       const redis = await serve(scope, passwords)

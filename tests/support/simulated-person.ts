@@ -141,6 +141,7 @@ export function createPersonOutlet(): Outlet {
       })
       setImmediate(() => flush(room))
     },
+    labels: () => undefined,
     reset(room, members, position) {
       flush(room)
       for (const person of people(members)) person.reset(room, position)

@@ -22,8 +22,8 @@ export async function damageRoom(
     room.entries = room.entries.slice(0, Math.max(0, room.entries.length - entries))
     const last = room.entries.at(-1)
     room.tail = { epoch: room.tail.epoch, offset: last?.offset ?? 0, at: last?.at ?? 0 }
-    for (const [key, { offset }] of room.dedup) {
-      if (offset > room.tail.offset) room.dedup.delete(key)
+    for (const [key, { position }] of room.dedup) {
+      if (position.offset > room.tail.offset) room.dedup.delete(key)
     }
   }
 

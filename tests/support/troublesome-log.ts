@@ -82,6 +82,8 @@ export function createTroublesomeLog(
     read: (room, query) => call(false, () => inner.read(room, query)),
     verify: (positions) => call(false, () => inner.verify(positions)),
     renew: (room, epoch) => call(true, () => inner.renew(room, epoch)),
+    label: (room, message) => call(true, () => inner.label(room, message)),
+    labels: (room, from, to) => call(false, () => inner.labels(room, from, to)),
     async subscribe(room) {
       // Without a line it is noted for the next one, as the Redis link does.
       if (interrupted) return inner.subscribe(room)
@@ -95,6 +97,8 @@ export function createTroublesomeLog(
       listener = own
       inner.listen({
         stored: (room, epoch, entry) => arrive(() => listener?.stored(room, epoch, entry)),
+        labelled: (room, epoch, labelled) =>
+          arrive(() => listener?.labelled(room, epoch, labelled)),
         renewed: (room, tail) => arrive(() => listener?.renewed(room, tail)),
         restored: () => undefined,
       })

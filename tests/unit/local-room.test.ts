@@ -33,15 +33,20 @@ function setUp() {
     outlet: {
       flush: () => undefined,
       message: (_room, _members, epoch, { offset }) => note(`${epoch}:${offset}`),
+      labels: (_room, _members, epoch, { offset, labels }) => note(`${epoch}:${offset} ${labels}`),
       reset: (_room, _members, { epoch, offset }) => note(`reset ${epoch}:${offset}`),
     },
     observer: { filled: () => undefined, reset: () => undefined, fillFailed },
-    options: { ringCapacity: RING, resumeMax: 100, pageSize: 2, lingerMs: LINGER_MS },
+    options: {
+      ...{ ringCapacity: RING, resumeMax: 100, pageSize: 2, lingerMs: LINGER_MS },
+      labelled: true,
+    },
     budget,
     closed,
   })
   log.listen({
     stored: (_room, epoch, entry) => room.stored(epoch, entry),
+    labelled: (_room, epoch, labelled) => room.labelled(epoch, labelled),
     renewed: (_room, { epoch }) => room.renewed(epoch),
     restored: () => room.interrupted(),
   })

@@ -29,6 +29,7 @@ async function setUp(options: { verifyEveryMs: number }) {
     outlet: {
       flush: () => undefined,
       message: (room) => void heard.push({ room, at: performance.now() }),
+      labels: () => undefined,
       reset: () => undefined,
     },
     observer: { filled: () => undefined, reset: () => undefined, fillFailed: () => undefined },

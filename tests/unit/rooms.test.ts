@@ -110,6 +110,7 @@ describe('joining', () => {
       outlet: {
         flush: () => undefined,
         message: () => undefined,
+        labels: () => undefined,
         reset: () => undefined,
         ...outlet,
       },

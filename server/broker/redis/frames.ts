@@ -1,11 +1,13 @@
-import type { Entry, Tail } from '../../rooms/message-log.ts'
+import type { Entry, Labelled, Tail } from '../../rooms/message-log.ts'
 
 export type Frame =
   /** Messages that follow one another, at least one. */
   | { kind: 'messages'; epoch: string; entries: Entry[] }
+  | { kind: 'labels'; epoch: string; labelled: Labelled }
   | { kind: 'epoch'; epoch: string; tail: Tail }
 
 const HEAD = /^m([\w-]{1,64}):(\d{1,16}):(\d{1,16}):(\d{1,16}):/
+const LABELS = /^l([\w-]{1,64}):(\d{1,16}):(\d{1,16}):/
 const EPOCH = /^e([\w-]{1,64}):(\d{1,16}):(\d{1,16})$/
 const MAX_HEAD = 1 + 65 + 3 * 17
 const NEW_LINE = 0x0a
@@ -22,10 +24,20 @@ export function frameOf(buffer: Buffer): Frame | undefined {
     const entries = entriesOf(buffer, length, Number(offset), Number(at), Number(prevAt))
     return entries.length === 0 ? undefined : { kind: 'messages', epoch, entries }
   }
+  const labels = LABELS.exec(head)
+  if (labels !== null) return labelsOf(buffer, labels)
   const renewed = buffer.length > MAX_HEAD ? null : EPOCH.exec(head)
   if (renewed === null) return undefined
   const [, epoch = '', offset, at] = renewed
   return { kind: 'epoch', epoch, tail: { epoch, offset: Number(offset), at: Number(at) } }
+}
+
+/** Goes into packets as it is, like content. */
+function labelsOf(buffer: Buffer, [start, epoch = '', offset, at]: RegExpExecArray) {
+  const labels = buffer.toString('utf8', start.length)
+  if (!isObject(labels)) return undefined
+  const labelled = { offset: Number(offset), at: Number(at), labels }
+  return { kind: 'labels' as const, epoch, labelled }
 }
 
 /** Each content is a string of its own: a part of a longer one would keep all of it in memory. */
@@ -51,7 +63,11 @@ function entriesOf(
 
 /** Content goes into packets as it is: what is not a message's would end every member's connection. */
 function isContent(text: string): boolean {
-  if (!text.startsWith('{"id":"')) return false
+  return text.startsWith('{"id":"') && isObject(text)
+}
+
+function isObject(text: string): boolean {
+  if (!text.startsWith('{')) return false
   try {
     JSON.parse(text)
     return true

@@ -1,4 +1,5 @@
-import type { Append, Appended, Tail } from '../../rooms/message-log.ts'
+import { hash } from 'node:crypto'
+import type { Append, Appended, Repeat, Tail } from '../../rooms/message-log.ts'
 import { classify, RedisFailure } from './failure.ts'
 import { roomKeys } from './keys.ts'
 import type { RedisLogOptions } from './log.ts'
@@ -22,6 +23,12 @@ const MAX_MESSAGES = 64
 /** UTF-16 code units of content; a longer message goes alone. */
 const MAX_LENGTH = 256 * 1024
 
+const REPEATS: Readonly<Record<string, Repeat>> = {
+  r: 'retry',
+  x: 'cross_instance',
+  c: 'content',
+}
+
 interface Pending {
   message: Append
   resolve(appended: Appended): void
@@ -40,7 +47,10 @@ export function createGroupCommit(
     // Meta outlives the log, which outlives the ids: a room never forgets its epoch first.
     String(options.logTtlMs + options.dedupWindowMs),
     String(options.dedupWindowMs),
+    String(options.contentWindowMs ?? 0),
+    instanceTag(options.instance),
   ]
+  const byContent = (options.contentWindowMs ?? 0) > 0
   /** What waits, for each room that has a call under way or about to begin. */
   const rooms = new Map<string, Pending[]>()
 
@@ -51,6 +61,13 @@ export function createGroupCommit(
     for (const { message } of batch) {
       names.push(keys.dedup(message.sender, message.id))
       args.push(message.content)
+    }
+    if (byContent) {
+      for (const { message } of batch) {
+        const { sender, digest } = message
+        // Without a digest it is like no other message.
+        names.push(keys.content(sender, digest ?? `#${message.id}`))
+      }
     }
     return callScript(command, appendScript, names, args)
   }
@@ -84,8 +101,8 @@ export function createGroupCommit(
     const [epoch, at, repeats] = [String(reply[0]), Number(reply[2]), repeatsOf(reply)]
     let offset = Number(reply[1])
     for (const [index, { resolve }] of taken.entries()) {
-      const position = repeats?.get(index + 1)
-      if (position !== undefined) resolve({ position, duplicate: true })
+      const repeated = repeats?.get(index + 1)
+      if (repeated !== undefined) resolve({ ...repeated, duplicate: true })
       else {
         resolve({ position: { epoch, offset, at }, duplicate: false })
         offset += 1
@@ -108,6 +125,11 @@ export function createGroupCommit(
     })
 }
 
+/** Which instance stored a message, in every dedup key: short, since there are many. */
+function instanceTag(instance: string): string {
+  return hash('sha256', instance, 'base64url').slice(0, 6)
+}
+
 /** How many of the first ones go into one call: at least one. */
 function fitting(waiting: readonly Pending[]): number {
   let length = 0
@@ -120,17 +142,16 @@ function fitting(waiting: readonly Pending[]): number {
   return count
 }
 
-/** By number within the call: where the first message of that id is. */
-function repeatsOf(reply: readonly unknown[]): Map<number, Tail> | undefined {
+/** By number within the call: where the first message of that id is, and why this is a repeat. */
+function repeatsOf(
+  reply: readonly unknown[],
+): Map<number, { position: Tail; repeat: Repeat }> | undefined {
   if (reply.length <= 5) return undefined
-  const repeats = new Map<number, Tail>()
-  for (let index = 5; index + 3 < reply.length; index += 4) {
-    const [number, epoch, offset, at] = reply.slice(index, index + 4)
-    repeats.set(Number(number), {
-      epoch: String(epoch),
-      offset: Number(offset),
-      at: Number(at),
-    })
+  const repeats = new Map<number, { position: Tail; repeat: Repeat }>()
+  for (let index = 5; index + 4 < reply.length; index += 5) {
+    const [number, epoch, offset, at, why] = reply.slice(index, index + 5)
+    const position = { epoch: String(epoch), offset: Number(offset), at: Number(at) }
+    repeats.set(Number(number), { position, repeat: REPEATS[String(why)] ?? 'retry' })
   }
   return repeats
 }

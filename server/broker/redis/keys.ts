@@ -3,7 +3,11 @@ export interface RoomKeys {
   meta: string
   log: string
   channel: string
+  /** Of messages that were given some; sorted by offset. */
+  labels: string
   dedup(sender: string, id: string): string
+  /** What a sender said lately. */
+  content(sender: string, digest: string): string
 }
 
 /** A room name inside a hash tag: braces would end the tag, `%` keeps the encoding reversible. */
@@ -18,7 +22,9 @@ export function roomKeys(prefix: string, room: string, tag: string = tagOf(room)
     meta: `${base}:meta`,
     log: `${base}:log`,
     channel: `${base}:live`,
+    labels: `${base}:labels`,
     // The length keeps ('a:b', 'c') and ('a', 'b:c') apart.
     dedup: (sender, id) => `${base}:id:${sender.length}:${sender}:${id}`,
+    content: (sender, digest) => `${base}:said:${sender.length}:${sender}:${digest}`,
   }
 }

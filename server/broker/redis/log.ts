@@ -2,6 +2,7 @@ import {
   type Claim,
   type Continuity,
   type Entry,
+  type Labelled,
   type LogListener,
   type MessageLog,
   PAGE_BYTES,
@@ -16,7 +17,7 @@ import { roomKeys } from './keys.ts'
 import type { RedisLink } from './link.ts'
 import type { Replication } from './replication.ts'
 import { callScript } from './script-call.ts'
-import { readScript, renewScript, type Script } from './scripts.ts'
+import { labelScript, readLabelledScript, readScript, renewScript, type Script } from './scripts.ts'
 import { rethrowRead, rethrowWrite } from './store-errors.ts'
 
 export interface RedisLogOptions {
@@ -25,6 +26,12 @@ export interface RedisLogOptions {
   logMax: number
   logTtlMs: number
   dedupWindowMs: number
+  /** Absent or 0: messages that say the same are different messages. */
+  contentWindowMs?: number
+  /** Messages are given labels, here or elsewhere: reads bring them. */
+  labelled?: boolean
+  /** This one's name, to tell its repeats from others'. */
+  instance: string
   newEpoch: () => string
 }
 
@@ -49,28 +56,25 @@ export function createRedisLog(
     const keys = roomKeys(keyPrefix, room)
     const from: Claim | undefined = 'from' in query ? query.from : undefined
     const offset = query.kind === 'before' ? query.offset : (from?.offset ?? 0)
-    const reply = await run(
-      readScript,
-      [keys.meta, keys.log],
-      [
-        newEpoch(),
-        logTtl,
-        metaTtl,
-        query.kind,
-        String(query.limit),
-        String(PAGE_BYTES),
-        String(offset),
-        from?.epoch ?? '',
-        from?.at === undefined ? '' : String(from.at),
-        query.kind === 'resume' ? String(query.orLast) : '0',
-        keys.channel,
-      ],
-    )
-    return {
-      tail: tailOf(reply),
-      continuity: String(reply[3]) as Continuity,
-      entries: entriesOf(reply),
-    }
+    const args = [
+      newEpoch(),
+      logTtl,
+      metaTtl,
+      query.kind,
+      String(query.limit),
+      String(PAGE_BYTES),
+      String(offset),
+      from?.epoch ?? '',
+      from?.at === undefined ? '' : String(from.at),
+      query.kind === 'resume' ? String(query.orLast) : '0',
+      keys.channel,
+    ]
+    const names = [keys.meta, keys.log]
+    if (!options.labelled) return pageOf(await run(readScript, names, args))
+    const [reply, labels] = await run(readLabelledScript, [...names, keys.labels], args)
+    const page = pageOf(reply as unknown[])
+    putOn(page.entries, (labels as unknown[]).map(labelledOf))
+    return page
   }
 
   /** Without a script: 20,000 rooms are to be looked at in much less than 2 s (D4). */
@@ -103,6 +107,20 @@ export function createRedisLog(
       ).catch(rethrowWrite)
       return tailOf(reply)
     },
+    async label(room, { offset, at, labels }) {
+      const keys = roomKeys(keyPrefix, room)
+      const names = [keys.meta, keys.log, keys.labels]
+      const args = [keys.channel, String(offset), String(at), labels, logTtl]
+      const reply: unknown = await run(labelScript, names, args).catch(rethrowWrite)
+      return Number(reply) === 1
+    },
+    async labels(room, from, to) {
+      const { labels } = roomKeys(keyPrefix, room)
+      const found = await link
+        .command(['ZRANGEBYSCORE', labels, String(from), String(to)])
+        .catch(rethrowRead)
+      return (found as unknown[]).map(labelledOf)
+    },
     async subscribe(room) {
       const { channel } = roomKeys(keyPrefix, room)
       await link.subscribe(channel, (message) => receive(room, message)).catch(rethrowRead)
@@ -119,7 +137,31 @@ export function createRedisLog(
     const frame = frameOf(message)
     if (frame === undefined) return
     if (frame.kind === 'epoch') listener?.renewed(room, frame.tail)
+    else if (frame.kind === 'labels') listener?.labelled(room, frame.epoch, frame.labelled)
     else for (const entry of frame.entries) listener?.stored(room, frame.epoch, entry)
+  }
+}
+
+function pageOf(reply: unknown[]): Page {
+  return {
+    tail: tailOf(reply),
+    continuity: String(reply[3]) as Continuity,
+    entries: entriesOf(reply),
+  }
+}
+
+/** `offset:at:labels` */
+function labelledOf(member: unknown): Labelled {
+  const [, offset, at, labels = ''] = /^(\d+):(\d+):(.*)$/s.exec(String(member)) ?? []
+  return { offset: Number(offset), at: Number(at), labels }
+}
+
+/** Both ascend. Labels of another history, with another time, are of no message here. */
+function putOn(entries: readonly Entry[], labels: readonly Labelled[]): void {
+  const byOffset = new Map(labels.map((each) => [each.offset, each]))
+  for (const entry of entries) {
+    const found = byOffset.get(entry.offset)
+    if (found?.at === entry.at) entry.labels = found.labels
   }
 }
 

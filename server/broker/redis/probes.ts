@@ -60,7 +60,7 @@ export function createRoomsProbe(keyPrefix: string): Probe {
     channel: `${keys.channel}:nonce`,
     async run(command, nonce, thorough) {
       const epoch = nonce
-      const append = [keys.channel, epoch, '1', TTL_MS, TTL_MS, TTL_MS, '{}']
+      const append = [keys.channel, epoch, '1', TTL_MS, TTL_MS, TTL_MS, '0', '', '{}']
       const appended = callScript(command, appendScript, [...room, keys.dedup('', nonce)], append)
       const work: Promise<unknown>[] = [
         appended,

@@ -1,6 +1,7 @@
 import type { Broker } from '../broker.ts'
 import { createAdapter } from './adapter.ts'
 import { createRedisDirectory } from './directory.ts'
+import { createRedisDuplicates } from './duplicates.ts'
 import type { RedisLink } from './link.ts'
 import { createRedisLog, type RedisLogOptions } from './log.ts'
 import { createProducers, type ProducersObserver, type ProducersOptions } from './producers.ts'
@@ -23,6 +24,8 @@ export function createRedisBroker(
   link: RedisLink,
   options: RedisBrokerOptions,
   observer: RedisBrokerObserver,
+  options: RedisLogOptions & { ackReplicas: number },
+  evicting: (policy: string | undefined) => void,
 ): Broker {
   let durability: 'durable' | 'best-effort' = 'best-effort'
   let warnedOf: string | undefined
@@ -65,6 +68,7 @@ export function createRedisBroker(
     },
     sessions: createRedisSessions(link, options.keyPrefix),
     directory: createRedisDirectory(link, options.keyPrefix),
+    duplicates: createRedisDuplicates(link, options.keyPrefix),
     adapter,
     producers: createProducers(link, options.producers, observer),
     durability: () => durability,

@@ -5,14 +5,17 @@ import { createHash } from 'node:crypto'
  *
  *   meta   hash   e: epoch, o: offset of the last message, a: its `at`
  *   log    stream id `<offset>-<at>`, fields m: content, p: `at` of the entry before
- *   dedup  string `epoch:offset:at`, one per (sender, id)
+ *   dedup  string `epoch:offset:at:instance`, one per (sender, id)
+ *   said   the same, one per (sender, digest of the body), where the content window is on
+ *   labels sorted set by offset, `offset:at:labels`
  *
  * A script reads all it needs, decides, then writes; XADD goes first because it is the only write
  * that may fail (out of memory), and a failed script must leave nothing behind. PUBLISH goes last and
  * may fail (a user without the channel): the message is stored, and position checks deliver it.
  *
  * Frames: `m<epoch>:<offset>:<at>:<prevAt>:<content>` for a message, and a further line of content for
- * each that follows it at the same time; `e<epoch>:<offset>:<at>` for a new epoch.
+ * each that follows it at the same time; `e<epoch>:<offset>:<at>` for a new epoch;
+ * `l<epoch>:<offset>:<at>:<labels>` for a message's labels.
  */
 export interface Script {
   readonly name: string
@@ -39,18 +42,22 @@ local function at_of(id) return string.sub(id, string.find(id, '-', 1, true) + 1
 `
 
 /**
- * KEYS meta, log, a dedup key for each message. ARGV channel, candidate epoch, log length, log TTL,
- * meta TTL, dedup TTL (ms), a content for each message. At most some hundred messages: unpack() and
- * everybody else's patience have limits.
+ * KEYS meta, log, a dedup key for each message, and, with a content window, a said key for each. ARGV
+ * channel, candidate epoch, log length, log TTL, meta TTL, dedup TTL, content window (ms), instance, a
+ * content for each message. At most some hundred messages: unpack() and everybody else's patience have
+ * limits.
  *
  * The messages are taken one after the other, each as if it came alone. One that cannot be added ends
  * that; those before it stand. Returns { epoch, offset, at, taken, error, … }: of the first `taken`
  * messages those that are not listed after it were stored, from `offset` on, all at `at`; listed are
- * repeats, with { number, epoch, offset, at } of where the message is. Only where nothing was taken
- * the error is the reply.
+ * repeats, with { number, epoch, offset, at } of where the message is, and why: it came to this
+ * instance before (r), to another one (x), or said what another message says (c). Only where nothing
+ * was taken the error is the reply.
  */
 const APPEND = `${LOAD_OR_BEGIN}
 local meta, log = KEYS[1], KEYS[2]
+local count, own = #ARGV - 8, ARGV[8]
+local by_content = #KEYS > 2 + count
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local epoch, tail, tail_at = load(meta)
@@ -69,7 +76,7 @@ local at = int(now)
 -- Where the message is that was stored under an id before (D2).
 local function stored_before(first)
   if not first then return nil end
-  local e, o, a = string.match(first, '^(.-):(%d+):(%d+)$')
+  local e, o, a, by = string.match(first, '^(.-):(%d+):(%d+):?(.*)$')
   if not o or tonumber(o) > tail then return nil end
   local entry = redis.call('XRANGE', log, o, o)[1]
   if entry then
@@ -78,7 +85,7 @@ local function stored_before(first)
   elseif e ~= epoch then
     return nil
   end -- else trimmed since
-  return o, a
+  return o, a, by == own and 'r' or 'x'
 end
 
 local function add(content)
@@ -89,12 +96,19 @@ end
 
 local reply = { '', '', at, 0, '' }
 local offsets, stored, contents, before = {}, {}, {}, nil
-for i = 3, #KEYS do
-  local key, content = KEYS[i], ARGV[i + 4]
-  local o, a = offsets[key], at
-  if not o then o, a = stored_before(firsts[i - 2]) end
+for i = 3, count + 2 do
+  local key, content = KEYS[i], ARGV[i + 6]
+  local said = by_content and KEYS[i + count]
+  local o, a, why = offsets[key], at, 'r'
+  if not o then o, a, why = stored_before(firsts[i - 2]) end
+  if not o and said then
+    o, a, why = offsets[said], at, 'c'
+    if not o then o, a = stored_before(firsts[i - 2 + count]) end
+    -- Acknowledged under this id too: a retry of it is a repeat also after the window (D2).
+    if o then redis.pcall('SET', key, epoch .. ':' .. o .. ':' .. a .. ':' .. own, 'PX', ARGV[6]) end
+  end
   if o then
-    for _, value in ipairs({ i - 2, epoch, o, a }) do reply[#reply + 1] = value end
+    for _, value in ipairs({ i - 2, epoch, o, a, why }) do reply[#reply + 1] = value end
   else
     local err = add(content)
     if err and #stored == 0 and string.find(err, 'equal or smaller', 1, true) then
@@ -112,6 +126,7 @@ for i = 3, #KEYS do
     tail, tail_at = tail + 1, at
     offsets[key] = int(tail)
     stored[#stored + 1], contents[#contents + 1] = key, content
+    if said then offsets[said] = int(tail) end
   end
   reply[4] = i - 2
 end
@@ -120,7 +135,15 @@ if #stored == 0 then return reply end
 local offset = offsets[stored[1]]
 redis.call('HSET', meta, 'e', epoch, 'o', int(tail), 'a', at)
 for _, key in ipairs(stored) do
-  redis.call('SET', key, epoch .. ':' .. offsets[key] .. ':' .. at, 'PX', ARGV[6])
+  redis.call('SET', key, epoch .. ':' .. offsets[key] .. ':' .. at .. ':' .. own, 'PX', ARGV[6])
+end
+if by_content then
+  for i = 3 + count, 2 + 2 * count do
+    local first = offsets[KEYS[i]]
+    if first then
+      redis.pcall('SET', KEYS[i], epoch .. ':' .. first .. ':' .. at .. ':' .. own, 'PX', ARGV[7])
+    end
+  end
 end
 redis.call('PEXPIRE', log, ARGV[4])
 redis.call('PEXPIRE', meta, ARGV[5])
@@ -135,7 +158,7 @@ return reply
  * byte limit, offset, epoch, at ('' if not claimed), orLast, channel.
  * Returns { epoch, offset, at, continuity, id, content, prevAt, id, content, prevAt, … } ascending.
  */
-const READ = `${LOAD_OR_BEGIN}
+const READ = `
 local meta, log = KEYS[1], KEYS[2]
 local kind, limit, max_bytes = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6])
 local epoch, tail, tail_at = load(meta)
@@ -220,6 +243,38 @@ if kind == 'resume' and reply[4] ~= 'whole' then newest(int(tail), tonumber(ARGV
 return reply
 `
 
+/** The same with KEYS[3] labels: returns { what READ does, the labels of its entries }. */
+const READ_LABELLED = `
+local function page()
+${READ}
+end
+local reply = page()
+if #reply < 5 then return { reply, {} } end
+local function offset_of(id) return string.match(id, '^%d+') end
+redis.call('PEXPIRE', KEYS[3], ARGV[2])
+return { reply, redis.call('ZRANGEBYSCORE', KEYS[3], offset_of(reply[5]), offset_of(reply[#reply - 2])) }
+`
+
+/**
+ * KEYS meta, log, labels. ARGV channel, offset, at, labels, log TTL. Returns 1; or 0, and does nothing,
+ * where the log has not that message. Labels go with the messages that the log has trimmed.
+ */
+const LABEL = `${LOAD_OR_BEGIN}
+local meta, log, labels = KEYS[1], KEYS[2], KEYS[3]
+local epoch, tail = load(meta)
+if not epoch or tonumber(ARGV[2]) > tail then return 0 end
+local entry = redis.call('XRANGE', log, ARGV[2], ARGV[2])[1]
+if not entry or at_of(entry[1]) ~= ARGV[3] then return 0 end
+local place = ARGV[2] .. ':' .. ARGV[3] .. ':'
+redis.call('ZREMRANGEBYSCORE', labels, ARGV[2], ARGV[2])
+redis.call('ZADD', labels, ARGV[2], place .. ARGV[4])
+local first = redis.call('XRANGE', log, '-', '+', 'COUNT', '1')[1]
+redis.call('ZREMRANGEBYSCORE', labels, '-inf', '(' .. string.match(first[1], '^%d+'))
+redis.call('PEXPIRE', labels, ARGV[5])
+redis.pcall('PUBLISH', ARGV[1], 'l' .. epoch .. ':' .. place .. ARGV[4])
+return 1
+`
+
 /**
  * KEYS meta, log. ARGV channel, candidate epoch, old epoch, log TTL, meta TTL.
  * Returns { epoch, offset, at }. Compare and set: only the first to contradict an epoch ends it.
@@ -244,5 +299,7 @@ export function script(name: string, source: string): Script {
 }
 
 export const appendScript = script('append', APPEND)
-export const readScript = script('read', READ)
+export const readScript = script('read', `${LOAD_OR_BEGIN}${READ}`)
+export const readLabelledScript = script('read-labelled', `${LOAD_OR_BEGIN}${READ_LABELLED}`)
+export const labelScript = script('label', LABEL)
 export const renewScript = script('renew', RENEW)
