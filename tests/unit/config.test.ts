@@ -25,6 +25,11 @@ describe('options', () => {
       {
         "authMode": "none",
         "cache": undefined,
+        "cacheMemoryMax": 33554432,
+        "classifier": {
+          "kind": "off",
+        },
+        "contentDedupWindowMs": 0,
         "corsOrigins": [],
         "dedupWindowMs": 600000,
         "drainNoticeMs": 2000,
