@@ -9,7 +9,6 @@ import { createReplication } from './replication.ts'
 import { createRedisSessions } from './sessions.ts'
 
 export interface RedisBrokerOptions extends RedisLogOptions {
-  instance: string
   ackReplicas: number
   producers: ProducersOptions
 }
@@ -24,8 +23,6 @@ export function createRedisBroker(
   link: RedisLink,
   options: RedisBrokerOptions,
   observer: RedisBrokerObserver,
-  options: RedisLogOptions & { ackReplicas: number },
-  evicting: (policy: string | undefined) => void,
 ): Broker {
   let durability: 'durable' | 'best-effort' = 'best-effort'
   let warnedOf: string | undefined
