@@ -1,6 +1,10 @@
 import { createRequire } from 'node:module'
 import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { type Config, ConfigError, type RedisTarget, readConfig } from './config.ts'
+import { checkPassword } from './doctor/check-password.ts'
+import { examine } from './doctor/doctor.ts'
+import type { Input } from './doctor/password-input.ts'
+import { reportJson, reportText } from './doctor/report.ts'
 import type { Environment } from './option-reader.ts'
 import { optionGroups } from './options.ts'
 
@@ -10,6 +14,7 @@ export const EXIT_CONFIG = 78
 
 export interface CliIo {
   env: Environment
+  stdin: Input
   stdout: Output
   stderr: Output
 }
@@ -37,6 +42,29 @@ const commands: Readonly<Record<string, Command>> = {
   config: {
     description: 'Prints the configuration as it would be used, without secrets.',
     run: printConfig,
+  },
+  doctor: {
+    description: 'Examines settings, Redis and this machine; says what is wrong and what to do.',
+    flags: { json: { type: 'boolean', description: 'For scripts.' } },
+    async run({ env, stdout }, { json }) {
+      const report = await examine(env)
+      stdout.write(json ? reportJson(report) : reportText(report))
+      return report.exitCode
+    },
+  },
+  'check-password': {
+    description: 'Reads a password from standard input; says where it is safe as it stands.',
+    flags: {
+      show: { type: 'boolean', description: 'Its percent-encoded form too.' },
+      prove: { type: 'boolean', description: 'Logs in to a throw-away redis-server with it.' },
+      json: { type: 'boolean', description: 'For scripts.' },
+    },
+    async run(io, { show, prove, json }) {
+      const report = await checkPassword(io, { show: show === true, prove: prove === true })
+      if (report === undefined) return refuse('no password was given', io)
+      io.stdout.write(json ? reportJson(report) : reportText(report))
+      return report.exitCode
+    },
   },
 }
 
@@ -73,7 +101,7 @@ export async function runCli(argv: readonly string[], io: CliIo): Promise<number
 export function helpText(): string {
   const lines = ['Usage: roomwire [command]', '', 'Commands']
   for (const [name, { description, flags = {} }] of Object.entries(commands)) {
-    lines.push(`  ${name.padEnd(10)}${description}`)
+    lines.push(`  ${name.padEnd(16)}${description}`)
     for (const [flag, { description: meaning }] of Object.entries(flags)) {
       lines.push(`      --${flag.padEnd(10)}${meaning}`)
     }

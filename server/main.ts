@@ -6,9 +6,16 @@ import { createGateway } from './gateway.ts'
 /** The process: environment, signals, exit codes. No other file of the server touches `process`. */
 const { argv, env, stderr, stdout } = process
 
-const outcome = await runCli(argv.slice(2), { env, stdout, stderr })
+const io = {
+  ...{ env, stdout, stderr },
+  // A gateway has none, and need not find that out.
+  get stdin() {
+    return process.stdin
+  },
+}
+const outcome = await runCli(argv.slice(2), io)
 if (outcome === 'start') await run()
-else process.exitCode = outcome
+else stdout.write('', () => process.exit(outcome)) // a name server may be waited for no longer
 
 async function run(): Promise<void> {
   const { config, warnings } = read()

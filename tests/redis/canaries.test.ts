@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { inspect } from 'node:util'
 import { expect, test } from 'vitest'
 import { runCli } from '../../server/cli.ts'
@@ -209,7 +210,12 @@ test('roomwire config prints no secret', async () => {
   for (const env of [...SETTINGS, ...MALFORMED]) {
     const printed: string[] = []
     const output = { write: (text: string) => printed.push(text) }
-    const code = await runCli(['config'], { env, stdout: output, stderr: output })
+    const code = await runCli(['config'], {
+      env,
+      stdin: Readable.from([]),
+      stdout: output,
+      stderr: output,
+    })
     expect([0, 78]).toContain(code)
     expect(printed).not.toEqual([])
     holdsNoSecret(printed.join(''))

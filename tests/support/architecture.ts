@@ -39,6 +39,15 @@ const layers: readonly Layer[] = [
     files: /^server\/gateway(-redis|-cache|-labels)?\.ts$/,
     mayImport: [/^server\/(?!main\.ts|cli\.ts)/],
   },
+  {
+    name: 'doctor',
+    files: /^server\/doctor\//,
+    mayImport: [
+      /^server\/(config|option-reader|redis-roles)\.ts$/,
+      /^server\/broker\/redis\//,
+      vocabulary,
+    ],
+  },
   { name: 'cli', files: /^server\/cli\.ts$/, mayImport: [/^server\/(?!main\.ts)/] },
   { name: 'main', files: /^server\/main\.ts$/, mayImport: [/^server\//] },
   { name: 'client', files: /^client\//, mayImport: [vocabulary], typesOnly: true },

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import { describe, expect, test } from 'vitest'
 import { runCli } from '../../server/cli.ts'
 
@@ -5,6 +6,7 @@ async function run(argv: string[], env: Record<string, string> = {}) {
   let [stdout, stderr] = ['', '']
   const result = await runCli(argv, {
     env,
+    stdin: Readable.from([]),
     stdout: { write: (text) => (stdout += text) },
     stderr: { write: (text) => (stderr += text) },
   })

@@ -84,7 +84,8 @@ const AUTH_KINDS: ReadonlySet<FailureKind> = new Set([
 
 type Client = ReturnType<typeof newClient>
 
-function newClient(endpoint: Endpoint, signal: AbortSignal) {
+/** A client that connects once, as the endpoint says; whoever wants it back makes a new one. */
+export function newClient(endpoint: Endpoint, signal: AbortSignal) {
   const { host, port, tls } = endpoint
   const common = {
     // The client itself ends only a socket that is connected, TLS included.
@@ -296,7 +297,7 @@ export function createConnection(
 }
 
 /** Replies mean the command was refused; everything else leaves open whether it was executed. */
-function toFailure(error: unknown, overTls: boolean, sent = false): RedisFailure {
+export function toFailure(error: unknown, overTls: boolean, sent = false): RedisFailure {
   if (error instanceof RedisFailure) return error
   const { kind, detail } = classify(error, overTls)
   const refused = error instanceof ErrorReply
