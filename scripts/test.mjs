@@ -9,12 +9,15 @@ process.chdir(fileURLToPath(new URL('..', import.meta.url)))
 // Debian keeps haproxy where the PATH of users does not look.
 process.env.PATH = [process.env.PATH, '/usr/local/sbin', '/usr/sbin'].join(delimiter)
 
-/** The programs, with the packages that bring them. */
+/** The programs, with the packages that bring them; some only for the long runs. */
 const TOOLS = [
   { program: 'redis-server', debian: 'redis-server', brew: 'redis' },
   { program: 'redis-cli', debian: 'redis-tools', brew: 'redis' },
   { program: 'haproxy', debian: 'haproxy', brew: 'haproxy' },
+  { program: 'prometheus', debian: 'prometheus', brew: 'prometheus' },
   { program: 'promtool', debian: 'prometheus', brew: 'prometheus' },
+  { program: 'prometheus-redis-exporter', debian: 'prometheus-redis-exporter' },
+  { program: 'prometheus-alertmanager', debian: 'prometheus-alertmanager', long: true },
   { program: 'python3', debian: 'python3', brew: 'python' },
   ...['socketio', 'requests', 'websocket'].map((name) => ({
     program: join(process.env.PYTHON_PACKAGES ?? '/usr/lib/python3/dist-packages', name),
@@ -30,7 +33,9 @@ run('npm', ['run', 'build'])
 run(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', ...process.argv.slice(2)])
 
 function provide() {
-  const missing = TOOLS.filter(({ program }) => !isThere(program))
+  const long = process.argv.includes('long')
+  const needed = TOOLS.filter((tool) => long || !tool.long)
+  const missing = needed.filter(({ program }) => !isThere(program))
   if (missing.length === 0) return
   const packages = unique(missing.map(({ debian }) => debian))
   const names = missing.map(({ program }) => program).join(', ')

@@ -1,6 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
@@ -14,43 +13,13 @@ import {
   mountedPaths,
   readCompose,
 } from '../support/compose.ts'
-import { eventually } from '../support/eventually.ts'
 import { freePort } from '../support/free-port.ts'
 import { repositoryRoot } from '../support/gateway-process.ts'
-import type { Scope } from '../support/scope.ts'
+import { startShippedRedis } from '../support/shipped-redis.ts'
 import { testScope } from '../support/test-scope.ts'
 
 const run = promisify(execFile)
 const PASSWORD = `80u7dxerdVK+ZaKp2drp76OKtH0O1EYXLwebTQ/q7mA= "$HOME' #\\`
-
-/** Redis as compose.yml runs it: the script, the configuration file and the password file. */
-async function startShipped(scope: Scope, configuration: string, password: string) {
-  const dir = await mkdtemp(join(tmpdir(), 'roomwire-deploy-'))
-  scope.defer(() => rm(dir, { recursive: true, force: true }))
-  const passwordFile = join(dir, 'password')
-  await writeFile(passwordFile, `${password}\n`)
-  const port = await freePort()
-  const child = await startChild(
-    scope,
-    'sh',
-    [
-      join(repositoryRoot, 'deploy/redis-start.sh'),
-      join(repositoryRoot, 'deploy', configuration),
-      ...['--port', String(port), '--bind', '127.0.0.1'],
-    ],
-    { cwd: dir, env: { REDIS_PASSWORD_FILE: passwordFile } },
-  )
-  const cli = async (auth: Record<string, string>, ...args: string[]) => {
-    const env = { PATH: process.env['PATH'] ?? '', ...auth }
-    return (await run('redis-cli', ['-p', String(port), ...args], { env })).stdout.trim()
-  }
-  await eventually(
-    async () => !child.running || /PONG|NOAUTH|WRONGPASS/.test(await cli({}, 'PING')),
-    { what: 'an answer of redis-server' },
-  )
-  if (!child.running) throw new Error(`redis-start.sh ended:\n${child.tail()}`)
-  return { pid: child.pid, port, passwordFile, cli }
-}
 
 /** The health check of a service, word for word but for the port. */
 function healthCheck(service: ComposeService, port: number, env: Record<string, string>) {
@@ -75,7 +44,7 @@ test.each([
   ['redis-rooms.conf', 'noeviction', 'yes'],
   ['redis-cache.conf', 'allkeys-lru', 'no'],
 ])('%s: %s, and the password is in no argument', async (configuration, policy, appendonly) => {
-  const redis = await startShipped(testScope(), configuration, PASSWORD)
+  const redis = await startShippedRedis(testScope(), configuration, PASSWORD)
   const auth = { REDISCLI_AUTH: PASSWORD }
   expect(await redis.cli({}, 'PING')).toMatch(/^NOAUTH/)
   expect(await redis.cli(auth, 'PING')).toBe('PONG')
@@ -92,7 +61,7 @@ test('every compose file has a Redis', () => {
 test.each(redisServices)(
   'the health check of $name in $file tells a refusal from an answer',
   async ({ file, service, configuration }) => {
-    const redis = await startShipped(testScope(), configuration, PASSWORD)
+    const redis = await startShippedRedis(testScope(), configuration, PASSWORD)
     const byFile = 'REDIS_PASSWORD_FILE' in environmentOf(file, service)
     const wrongFile = join(dirname(redis.passwordFile), 'wrong')
     await writeFile(wrongFile, 'wrong\n')
