@@ -46,6 +46,7 @@ export interface Config {
   maxBodyBytes: number
   authMode: 'none'
   logLevel: LogLevel
+  tracing: boolean
   /** Readiness follows the rooms' Redis after the start. */
   readyFollowsRedis: boolean
   shutdownTimeoutMs: number
@@ -103,6 +104,7 @@ export function readConfig(
     maxBodyBytes: reader.value('MAX_BODY_BYTES'),
     authMode: reader.value('AUTH_MODE'),
     logLevel: reader.value('LOG_LEVEL'),
+    tracing: reader.value('TRACING'),
     readyFollowsRedis: reader.value('READY_FOLLOWS_REDIS'),
     shutdownTimeoutMs: reader.value('SHUTDOWN_TIMEOUT'),
     drainNoticeMs: reader.value('DRAIN_NOTICE'),

@@ -12,7 +12,7 @@ import type { Config } from './config.ts'
 import { handOver } from './edge/drain.ts'
 import { createHandlers } from './edge/handlers.ts'
 import { createHttp } from './edge/http.ts'
-import { createOutlet } from './edge/outlet.ts'
+import { createOutlet, traced } from './edge/outlet.ts'
 import { createOverload } from './edge/overload.ts'
 import { obey } from './edge/producer-commands.ts'
 import { createSocketServer } from './edge/socket-server.ts'
@@ -30,6 +30,7 @@ import { createOperations } from './observability/operations.ts'
 import { createOperatorNotes } from './observability/operator-notes.ts'
 import { createOverloadEvents } from './observability/overload-events.ts'
 import { createProducerEvents } from './observability/producer-events.ts'
+import { createTracing } from './observability/tracing.ts'
 import { MAX_HISTORY, MAX_ID_LENGTH, MAX_ROOM_BYTES, MAX_ROOMS } from './protocol.ts'
 import { createRooms } from './rooms/rooms.ts'
 import { type Authorize, createHookPolicy } from './session/hook-policy.ts'
@@ -109,7 +110,7 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
   const cache = createGatewayCache(config, links.cache, metrics)
 
   // What a room is.
-  const outlet = createOutlet({
+  const writing = createOutlet({
     delivered: events.delivered,
     tooSlow: (member) => sockets.cutOff(member),
     limits: {
@@ -120,6 +121,8 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
       maxBehindMs: MAX_BEHIND_MS,
     },
   })
+  const tracing = config.tracing ? createTracing(config.instanceId) : undefined
+  const outlet = tracing === undefined ? writing : traced(writing, tracing)
   const patience = () => (overload.level < 2 ? 1 : OVERLOADED_SHARE)
   const rooms = createRooms({
     log: extendLog(config, {
@@ -184,6 +187,7 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
   const handlers = createHandlers({
     rooms,
     events,
+    tracing,
     instance: config.instanceId,
     limits: {
       maxBodyBytes: config.maxBodyBytes,

@@ -138,6 +138,12 @@ export const options = {
       default: 'info',
       description: 'Least severity of the log lines that are written.',
     },
+    TRACING: {
+      type: boolean,
+      default: 'false',
+      description:
+        'Whether messages carry an OpenTelemetry context and sends and deliveries are spans. The SDK is started by node --import; see docs/ECOSYSTEM.md.',
+    },
   }),
   ...group('Clients', {
     SOCKET_PATH: {

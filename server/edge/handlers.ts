@@ -1,5 +1,6 @@
 import { GatewayError } from '../errors.ts'
 import type { Events } from '../observability/events.ts'
+import { type Tracing, withTrace } from '../observability/tracing.ts'
 import {
   type Durability,
   type GatewayState,
@@ -32,6 +33,8 @@ export interface HandlerDeps {
   durability: () => Durability
   /** Undefined: everybody may do everything. */
   policy: RoomPolicy | undefined
+  /** Undefined: off, which costs nothing. */
+  tracing: Tracing | undefined
   now?: () => number
 }
 
@@ -39,7 +42,7 @@ export interface HandlerDeps {
 export type Handlers = ReturnType<typeof createHandlers>
 
 export function createHandlers(deps: HandlerDeps) {
-  const { rooms, events, limits, policy } = deps
+  const { rooms, events, limits, policy, tracing } = deps
   let pendingBytes = 0
 
   function joinNow(
@@ -156,7 +159,12 @@ export function createHandlers(deps: HandlerDeps) {
       reserve(connection, content.length)
       try {
         const message = { room, sender: identity.sender, id, content }
-        const { position, duplicate, repeat } = await rooms.send(message)
+        const { position, duplicate, repeat } =
+          tracing === undefined
+            ? await rooms.send(message)
+            : await tracing.sending(room, (context) =>
+                rooms.send({ ...message, content: withTrace(content, context) }),
+              )
         events.sent(repeat, performance.now() - started)
         return { id, position: wirePosition(position), duplicate, at: position.at }
       } finally {

@@ -1,4 +1,5 @@
 import type { Socket } from 'socket.io'
+import type { Tracing } from '../observability/tracing.ts'
 import type { Member, Outlet } from '../rooms/local-room.ts'
 import type { Entry, Labelled } from '../rooms/message-log.ts'
 import { waitingPackets, writeFrames } from './engine.ts'
@@ -147,6 +148,17 @@ export function createOutlet({ delivered, tooSlow, limits }: OutletDeps): Outlet
       flush(room)
       const event = { room, position: wirePosition(position) }
       for (const member of members) (member as SocketMember).socket.emit('room:reset', event)
+    },
+  }
+}
+
+/** The same outlet, with a span for each message that carries a trace. */
+export function traced(outlet: Outlet, tracing: Tracing): Outlet {
+  return {
+    ...outlet,
+    message(room, members, epoch, entry) {
+      outlet.message(room, members, epoch, entry)
+      tracing.delivered(room, entry.content, entry.offset, members.size)
     },
   }
 }

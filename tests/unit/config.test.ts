@@ -57,6 +57,7 @@ describe('options', () => {
         "rooms": undefined,
         "shutdownTimeoutMs": 30000,
         "socketPath": "/socket.io/",
+        "tracing": false,
         "websocket": true,
       }
     `)
