@@ -11,7 +11,7 @@ const ROUNDS = 50
 const TOTAL_MS = 2000
 const ARRIVAL_MS = 1000
 /** Another region: every send and every join waits for that. */
-const SLOW_MS = 20
+const SLOW_MS = 25
 
 const REMEDIES: Partial<Record<FailureKind, string>> = {
   readonly: 'write to the primary, or REPLICAOF NO ONE',

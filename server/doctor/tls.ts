@@ -52,6 +52,7 @@ async function withTls(role: Role): Promise<Finding> {
     socket = await openTls(target, target.tls)
   } catch (error) {
     const { code = 'closed' } = error as NodeJS.ErrnoException
+    // Most often it takes the handshake for a command, and waits for the end of its line.
     if (soundsLikeRedis(await openTcp(target).then(firstWords))) {
       const remedy = `write redis:// in ${prefix}_URL, or give Redis a certificate (redis.conf: tls-port, tls-cert-file, tls-key-file)`
       return failed(`${prefix}_URL asks for TLS, the server does not speak it`, remedy)

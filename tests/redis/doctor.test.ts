@@ -40,7 +40,9 @@ test('there are enough faults', () => {
 for (const { title, id, status, remedy, also = [], arrange } of FAULTS) {
   test(`${title}: ${id} (${status})`, async () => {
     const { env, now } = await arrange(testScope())
+    const began = performance.now()
     const report = await examine(env, now)
+    expect(performance.now() - began).toBeLessThan(15_000)
     const found = report.checks.filter((check) => check.id === id && check.status === status)
     expect(found, reportText(report)).not.toEqual([])
     expect(found.map((check) => check.remedy ?? '').join('\n')).toMatch(remedy)

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { connect } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { makeCertificates } from './certificates.ts'
 import { freePort } from './free-port.ts'
 import { environment, listen, PASSWORD, type SeededFault, startRooms } from './seeded-fault.ts'
@@ -29,6 +30,24 @@ export const networkFaults: readonly SeededFault[] = [
     arrange: async (scope) => ({
       env: await environment(scope, { host: '127.0.0.1', port: await freePort() }),
     }),
+  },
+  {
+    title: 'a host that answers nothing',
+    id: 'tcp',
+    status: 'failed',
+    remedy: /firewall.*WEBSOCKET_REDIS_URL/,
+    async arrange(scope) {
+      // Nobody accepts, and the queue of those who wait for that is full: further packets are dropped.
+      const redis = await startRooms(scope, { config: ['tcp-backlog 1'] })
+      redis.pause()
+      for (let waiting = true; waiting; ) {
+        const socket = connect(redis.port, redis.host).on('error', () => undefined)
+        scope.defer(() => socket.destroy())
+        const connected = once(socket, 'connect').then(() => true)
+        waiting = await Promise.race([connected, sleep(500, false)])
+      }
+      return { env: await environment(scope, redis) }
+    },
   },
   {
     title: 'redis:// to a server that speaks TLS',

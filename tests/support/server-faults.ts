@@ -214,7 +214,7 @@ export const serverFaults: readonly SeededFault[] = [
     async arrange(scope) {
       const redis = await startRooms(scope)
       const proxy = await startTcpProxy(scope, { target: redis })
-      proxy.slow({ ms: 15 })
+      proxy.slow({ ms: 20 })
       return { env: await environment(scope, proxy) }
     },
   },
