@@ -5,6 +5,7 @@ import { checkPassword } from './doctor/check-password.ts'
 import { examine } from './doctor/doctor.ts'
 import type { Input } from './doctor/password-input.ts'
 import { reportJson, reportText } from './doctor/report.ts'
+import type { TokenKeys } from './config-access.ts'
 import type { Environment } from './option-reader.ts'
 import { optionGroups } from './options.ts'
 
@@ -148,9 +149,21 @@ function withoutSecrets(config: Config): unknown {
   return {
     ...config,
     operatorToken: config.operatorToken === undefined ? undefined : '[redacted]',
+    auth: config.auth && { ...config.auth, keys: shownKeys(config.auth.keys) },
+    policy: {
+      ...config.policy,
+      webhook: config.policy.webhook && {
+        ...config.policy.webhook,
+        secret: config.policy.webhook.secret === undefined ? undefined : '[redacted]',
+      },
+    },
     rooms: shownTarget(config.rooms),
     cache: shownTarget(config.cache),
   }
+}
+
+function shownKeys(keys: TokenKeys): unknown {
+  return keys.kind === 'jwks' ? keys : { kind: keys.key.type, algorithms: keys.algorithms }
 }
 
 function shownTarget(target: RedisTarget | undefined): unknown {

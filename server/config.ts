@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
+import { type AccessConfig, readAccess } from './config-access.ts'
 import { type ClassifierConfig, readClassifier } from './option-classifier.ts'
 import {
   ConfigError,
@@ -22,7 +23,7 @@ export type { RedisSource, RedisTarget, RedisTls } from './redis-roles.ts'
 export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent'
 
 /** Everything an instance needs to know; made by `readConfig`, never changed afterwards. Times in ms. */
-export interface Config {
+export interface Config extends AccessConfig {
   host: string
   /** 0 lets the system choose. */
   port: number
@@ -44,7 +45,7 @@ export interface Config {
   dedupWindowMs: number
   resumeMax: number
   maxBodyBytes: number
-  authMode: 'none'
+  maxRooms: number
   logLevel: LogLevel
   tracing: boolean
   /** Readiness follows the rooms' Redis after the start. */
@@ -102,7 +103,8 @@ export function readConfig(
     dedupWindowMs: reader.value('DEDUP_WINDOW'),
     resumeMax: reader.value('RESUME_MAX'),
     maxBodyBytes: reader.value('MAX_BODY_BYTES'),
-    authMode: reader.value('AUTH_MODE'),
+    maxRooms: reader.value('MAX_ROOMS'),
+    ...readAccess(reader),
     logLevel: reader.value('LOG_LEVEL'),
     tracing: reader.value('TRACING'),
     readyFollowsRedis: reader.value('READY_FOLLOWS_REDIS'),

@@ -1,3 +1,4 @@
+import { type Described, group, type Option } from './option-group.ts'
 import {
   boolean,
   duration,
@@ -5,40 +6,15 @@ import {
   literal,
   matching,
   names,
-  type OptionType,
   oneOf,
   origins,
   size,
   socketPath,
   text,
 } from './option-types.ts'
+import { accessOptions } from './options-access.ts'
 
-/** One environment variable. `docs/CONFIGURATION.md` and `--help` are generated from these. */
-export interface Option<T> {
-  group: string
-  type: OptionType<T>
-  /** As an operator would write it; undefined where unset is a value of its own. */
-  default: string | undefined
-  description: string
-  /** Its value never leaves the process. */
-  secret: boolean
-}
-
-type Described<T> = Pick<Option<T>, 'type' | 'description'> & { default?: string; secret?: true }
-type Value<D> = D extends { type: OptionType<infer T>; default: string }
-  ? T
-  : D extends { type: OptionType<infer T> }
-    ? T | undefined
-    : never
-type Options<G> = { [Name in keyof G]: Option<Value<G[Name]>> }
-
-function group<const G extends Record<string, Described<unknown>>>(name: string, described: G) {
-  const options = Object.entries(described).map(([variable, option]) => [
-    variable,
-    { default: undefined, secret: false, ...option, group: name },
-  ])
-  return Object.fromEntries(options) as Options<G>
-}
+export type { Option } from './option-group.ts'
 
 const path = text('the path of a readable file')
 
@@ -169,7 +145,7 @@ export const options = {
     CORS_ALLOW_ORIGIN: {
       type: origins,
       description:
-        'Origins whose pages may connect by polling, separated by ";"; * allows all. Unset: only pages of the same origin. Browsers do not apply CORS to WebSocket.',
+        'Origins whose pages may connect, separated by ";"; * allows all. Unset: only pages of the same origin. What is no page sends no origin and may connect.',
     },
     MAX_CONNECTIONS: {
       type: integer(0, 10_000_000),
@@ -194,12 +170,8 @@ export const options = {
       default: '64KiB',
       description: 'Longest body of a message, as JSON in UTF-8.',
     },
-    AUTH_MODE: {
-      type: { ...oneOf('none'), expects: 'none', writtenAs: 'this version has no other mode yet' },
-      default: 'none',
-      description: 'Who clients are. none: anyone may connect.',
-    },
   }),
+  ...accessOptions,
   ...group('Rooms', {
     WEBSOCKET_MANAGER: {
       type: oneOf('redis', 'memory'),

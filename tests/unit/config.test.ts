@@ -23,7 +23,7 @@ describe('options', () => {
     expect(instanceId).toMatch(/^[\w.-]{1,48}-[0-9a-f]{6}$/)
     expect(rest).toMatchInlineSnapshot(`
       {
-        "authMode": "none",
+        "auth": undefined,
         "cache": undefined,
         "cacheMemoryMax": 33554432,
         "classifier": {
@@ -35,14 +35,25 @@ describe('options', () => {
         "drainNoticeMs": 2000,
         "drainPeriodMs": 10000,
         "host": "0.0.0.0",
+        "limits": {
+          "maxConnectionsPerUser": 0,
+          "rates": {},
+        },
         "logLevel": "info",
         "maxBodyBytes": 65536,
         "maxClientBacklogBytes": 2097152,
         "maxConnectQueue": 5000,
         "maxConnections": 0,
+        "maxRooms": 1000,
         "operatorToken": undefined,
         "pingIntervalMs": 25000,
         "pingTimeoutMs": 20000,
+        "policy": {
+          "claim": "roomwire",
+          "fallback": "open",
+          "publicRooms": [],
+          "webhook": undefined,
+        },
         "port": 8080,
         "producers": {
           "emitterKey": "socket.io",
@@ -58,6 +69,7 @@ describe('options', () => {
         "shutdownTimeoutMs": 30000,
         "socketPath": "/socket.io/",
         "tracing": false,
+        "trustProxy": 0,
         "websocket": true,
       }
     `)
@@ -147,7 +159,7 @@ describe('problems', () => {
         "PORT must be a whole number from 0 to 65535",
         "ENABLE_WEBSOCKET_SUPPORT must be true or false (or yes, no, on, off, 1, 0)",
         "MAX_BODY_BYTES must be a size from 1 to 1MiB (bytes, or a number with kB, MB, KiB or MiB)",
-        "AUTH_MODE must be none (this version has no other mode yet)",
+        "AUTH_MODE is jwt: it needs one of JWT_SECRET_FILE, JWT_PUBLIC_KEY_FILE, JWT_JWKS_URL",
         "LOG_LEVEL must be one of fatal, error, warn, info, debug, trace, silent",
       ]
     `)
