@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import { type core, z } from 'zod'
 
 /** The version that `gateway:hello` reports; it changes when an existing client would break. */
 export const PROTOCOL_VERSION = 1
@@ -7,8 +7,6 @@ export const PROTOCOL_VERSION = 1
 export const MAX_ROOM_BYTES = 200
 /** Longest message id and session, in UTF-16 code units. */
 export const MAX_ID_LENGTH = 128
-/** Rooms that one connection may be in. */
-export const MAX_ROOMS = 1000
 /** Requests of one connection that may wait for their answers at once. */
 export const MAX_PENDING = 10_000
 /** Levels of arrays and objects in a body. */
@@ -79,6 +77,14 @@ export interface HelloReply {
   limits: Limits
   state: GatewayState
   durability: Durability
+  /** When the token expires; absent where there is none. */
+  expiresAt?: number
+}
+
+/** `left`: rooms that the new token gives no right to join; absent where there are none. */
+export interface RefreshReply {
+  expiresAt: number
+  left?: string[]
 }
 
 export interface JoinReply {
@@ -165,6 +171,7 @@ export const requests = {
     limit: limit.default(DEFAULT_HISTORY),
   }),
   'room:typing': z.object({ room, typing: z.boolean() }),
+  'auth:refresh': z.object({ token: z.string().min(1) }),
 } as const
 
 export type RequestName = keyof typeof requests
@@ -176,3 +183,35 @@ export const handshakeAuth = z.object({
   session: wellFormed(MAX_ID_LENGTH).optional(),
   name: wellFormed(64).optional(),
 })
+export type HandshakeAuth = z.output<typeof handshakeAuth>
+
+/** What is wrong with an input, in words that begin with its field. */
+export function problemOf({ issues: [issue] }: z.ZodError, whole: string): string {
+  const field = issue?.path.join('.') || whole
+  return `${field}: ${issue ? wording(issue) : 'is not valid'}`
+}
+
+const TYPES: Partial<Record<string, string>> = {
+  string: 'a string',
+  number: 'a number',
+  int: 'a whole number',
+  boolean: 'true or false',
+  object: 'an object',
+}
+
+/** The validator's own words are about its schema, not about the request. */
+function wording(issue: core.$ZodIssue): string {
+  switch (issue.code) {
+    case 'invalid_type':
+      if (issue.message.endsWith('received undefined')) return 'is missing'
+      return `must be ${TYPES[issue.expected] ?? issue.expected}`
+    case 'too_small':
+      return issue.origin === 'string' ? 'must not be empty' : `must be at least ${issue.minimum}`
+    case 'too_big': {
+      const unit = issue.origin === 'string' ? ' characters' : ''
+      return `must be at most ${issue.maximum}${unit}`
+    }
+    default:
+      return issue.message
+  }
+}

@@ -1,10 +1,10 @@
-import type { core } from 'zod'
 import { GatewayError } from '../errors.ts'
 import {
   DEFAULT_HISTORY,
   MAX_BODY_DEPTH,
   MAX_ID_LENGTH,
   MAX_ROOM_BYTES,
+  problemOf,
   type Request,
   type RequestName,
   requests,
@@ -28,9 +28,7 @@ export function parseRequest<Name extends RequestName>(
   if (plain !== undefined) return plain as Request<Name>
   const parsed = requests[name].safeParse(payload)
   if (parsed.success) return parsed.data as Request<Name>
-  const [issue] = parsed.error.issues
-  const field = issue?.path.join('.') || 'payload'
-  throw new GatewayError('BAD_REQUEST', `${field}: ${issue ? wording(issue) : 'is not valid'}`)
+  throw new GatewayError('BAD_REQUEST', problemOf(parsed.error, 'payload'))
 }
 
 /**
@@ -59,31 +57,6 @@ function plainJoin(payload: unknown): Request<'room:join'> | undefined {
 function isPlainRoom(room: string): boolean {
   // A code unit is three bytes of UTF-8 at most.
   return room.length > 0 && room.length * 3 <= MAX_ROOM_BYTES && room.isWellFormed()
-}
-
-const TYPES: Partial<Record<string, string>> = {
-  string: 'a string',
-  number: 'a number',
-  int: 'a whole number',
-  boolean: 'true or false',
-  object: 'an object',
-}
-
-/** The validator's own words are about its schema, not about the request. */
-function wording(issue: core.$ZodIssue): string {
-  switch (issue.code) {
-    case 'invalid_type':
-      if (issue.message.endsWith('received undefined')) return 'is missing'
-      return `must be ${TYPES[issue.expected] ?? issue.expected}`
-    case 'too_small':
-      return issue.origin === 'string' ? 'must not be empty' : `must be at least ${issue.minimum}`
-    case 'too_big': {
-      const unit = issue.origin === 'string' ? ' characters' : ''
-      return `must be at most ${issue.maximum}${unit}`
-    }
-    default:
-      return issue.message
-  }
 }
 
 /**

@@ -14,10 +14,10 @@ export type Authorize = (
 
 export function createHookPolicy(
   authorize: Authorize,
-  log: { error(fields: object, message: string): void },
+  observer: { failed(error: unknown): void },
 ): RoomPolicy {
   function failed(error: unknown): GatewayError {
-    log.error({ err: error }, 'the authorize hook failed')
+    observer.failed(error)
     return new GatewayError('UNAVAILABLE', 'room: it cannot be told now whether you may')
   }
 

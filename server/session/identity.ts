@@ -1,6 +1,13 @@
 import { hash } from 'node:crypto'
 import { GatewayError } from '../errors.ts'
-import { handshakeAuth, MAX_ID_LENGTH, type Sender } from '../protocol.ts'
+import {
+  type HandshakeAuth,
+  handshakeAuth,
+  MAX_ID_LENGTH,
+  problemOf,
+  type Sender,
+} from '../protocol.ts'
+import type { TokenHolder } from './tokens.ts'
 
 /** Who a connection is. */
 export interface Identity {
@@ -23,24 +30,29 @@ export interface VerifiedToken {
   claims: Readonly<Record<string, unknown>>
 }
 
-function digest(text: string): string {
-  return hash('sha256', text, 'base64url')
-}
-
 /**
- * Reads a handshake's `auth` while `AUTH_MODE` is `none`: nobody proves anything, names are what
+ * The identity of a handshake while `AUTH_MODE` is `none`: nobody proves anything, names are what
  * clients say.
  *
  * @throws GatewayError BAD_REQUEST naming the field
  */
 export function identify(auth: unknown, connection: string): Identity {
-  if (isSessionAlone(auth)) return identityOf(auth.session, undefined, connection)
+  if (isSessionAlone(auth)) return unproven(auth.session, undefined, connection)
+  const { session, name } = readHandshakeAuth(auth)
+  return unproven(session, name, connection)
+}
+
+/** The identity of whoever a token was made for. */
+export function identityOf(holder: TokenHolder, session: string | undefined): Identity {
+  const { user: id, name, token } = holder
+  return { user: name === undefined ? { id } : { id, name }, sender: `u:${id}`, session, token }
+}
+
+/** @throws GatewayError BAD_REQUEST naming the field */
+export function readHandshakeAuth(auth: unknown): HandshakeAuth {
   const parsed = handshakeAuth.safeParse(auth ?? {})
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues
-    throw new GatewayError('BAD_REQUEST', `auth.${issue?.path.join('.')}: ${issue?.message}`)
-  }
-  return identityOf(parsed.data.session, parsed.data.name, connection)
+  if (parsed.success) return parsed.data
+  throw new GatewayError('BAD_REQUEST', `auth.${problemOf(parsed.error, 'auth')}`)
 }
 
 /** What nearly every handshake holds is checked by hand: `handshakeAuth` would accept it as it is. */
@@ -51,7 +63,7 @@ function isSessionAlone(auth: unknown): auth is { session: string } {
   return session.isWellFormed() && Object.keys(auth).length === 1
 }
 
-function identityOf(
+function unproven(
   session: string | undefined,
   name: string | undefined,
   connection: string,
@@ -60,4 +72,8 @@ function identityOf(
   const sender = session === undefined ? `c:${connection}` : `s:${digest(session)}`
   const id = digest(`roomwire ${sender}`).slice(0, 16)
   return { user: name === undefined ? { id } : { id, name }, sender, session, token: undefined }
+}
+
+function digest(text: string): string {
+  return hash('sha256', text, 'base64url')
 }

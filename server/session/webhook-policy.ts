@@ -1,0 +1,123 @@
+import { LRUCache } from 'lru-cache'
+import { GatewayError } from '../errors.ts'
+import { boundedBody } from './bounded-body.ts'
+import type { Identity } from './identity.ts'
+import { forbidden, type RoomAction, type RoomPolicy, type Verdict } from './policy.ts'
+import { createRoomPatterns } from './room-patterns.ts'
+
+export interface WebhookPolicyOptions {
+  url: string
+  /** Bearer token that the webhook can tell us by. */
+  secret: string | undefined
+  timeoutMs: number
+  cacheTtlMs: number
+  publicRooms: readonly string[]
+  fetch?: typeof fetch
+  /** Told of what kept an answer from us. */
+  failed(error: unknown): void
+}
+
+/** Questions under way at once, and those that wait for their turn. */
+const CONCURRENT = 64
+const MAX_WAITING = 5000
+const MAX_ANSWERS = 50_000
+const MAX_REPLY_BYTES = 64 * 1024
+
+/**
+ * Asks an application: POST `{ user, action, room, claims }`; `{ "allow": true }` with
+ * status 200 lets pass, `{ "allow": false }` or 403 refuses. Anything else, or nothing in time, is no
+ * answer: refused as UNAVAILABLE, and not remembered. The same question is asked once at a time.
+ */
+export function createWebhookPolicy(options: WebhookPolicyOptions): RoomPolicy {
+  const ask = options.fetch ?? fetch
+  const open = createRoomPatterns(options.publicRooms)
+  const answers = new LRUCache<string, boolean>({
+    max: MAX_ANSWERS,
+    ttl: Math.max(1, options.cacheTtlMs),
+  })
+  const asking = new Map<string, Promise<Verdict>>()
+  const waiting: (() => void)[] = []
+  let running = 0
+
+  async function question(identity: Identity, action: RoomAction, room: string): Promise<boolean> {
+    const response = await ask(options.url, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        ...(options.secret === undefined ? {} : { authorization: `Bearer ${options.secret}` }),
+      },
+      body: JSON.stringify({
+        ...{ user: identity.user.id, action, room },
+        claims: identity.token?.claims ?? null,
+      }),
+      redirect: 'error',
+      signal: AbortSignal.timeout(options.timeoutMs),
+    })
+    if (response.status === 403) {
+      await response.body?.cancel()
+      return false
+    }
+    if (response.status !== 200) {
+      await response.body?.cancel()
+      throw new Error(`AUTHORIZE_URL answered with ${response.status}`)
+    }
+    const allow = (
+      JSON.parse(await boundedBody(response, MAX_REPLY_BYTES)) as { allow?: unknown } | null
+    )?.allow
+    if (typeof allow !== 'boolean') throw new Error('AUTHORIZE_URL did not say whether to allow it')
+    return allow
+  }
+
+  async function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    if (running >= CONCURRENT) await new Promise<void>((resolve) => waiting.push(resolve))
+    else running += 1
+    try {
+      return await work()
+    } finally {
+      const next = waiting.shift()
+      if (next === undefined) running -= 1
+      else next() // takes over this place
+    }
+  }
+
+  async function decide(
+    key: string,
+    identity: Identity,
+    action: RoomAction,
+    room: string,
+  ): Promise<Verdict> {
+    try {
+      const allowed = await inTurn(() => question(identity, action, room))
+      if (options.cacheTtlMs > 0) answers.set(key, allowed)
+      return allowed || forbidden(action)
+    } catch (error) {
+      options.failed(error)
+      return unavailable()
+    } finally {
+      asking.delete(key)
+    }
+  }
+
+  return {
+    may(identity, action, room) {
+      const { user, token } = identity
+      if (open.match(room, user.id)) return true
+      // A new token may say something else of the same user.
+      const key = JSON.stringify([identity.sender, token?.issuedAt, token?.expiresAt, action, room])
+      const known = answers.get(key)
+      if (known !== undefined) return known || forbidden(action)
+      const asked = asking.get(key)
+      if (asked !== undefined) return asked
+      if (waiting.length >= MAX_WAITING) return unavailable()
+      const verdict = decide(key, identity, action, room)
+      asking.set(key, verdict)
+      return verdict
+    },
+  }
+}
+
+function unavailable(): GatewayError {
+  return new GatewayError('UNAVAILABLE', 'room: it cannot be told now whether you may', {
+    retryAfterMs: 500 + Math.round(Math.random() * 1000),
+  })
+}
