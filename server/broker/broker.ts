@@ -3,12 +3,16 @@ import type { Producers } from '../edge/producers.ts'
 import type { InstanceDirectory } from '../observability/directory.ts'
 import type { DuplicateStore } from '../observability/duplicate-store.ts'
 import type { MessageLog } from '../rooms/message-log.ts'
+import type { ControlStore } from '../session/revocations.ts'
 import type { SessionStore } from '../session/sessions.ts'
+import type { UserLedger } from '../session/user-ledger.ts'
 
 /** Where an instance keeps what it shares: in this process, or in Redis with other instances. */
 export interface Broker {
   log: MessageLog
   sessions: SessionStore
+  control: ControlStore
+  ledger: UserLedger
   directory: InstanceDirectory
   duplicates: DuplicateStore
   /** Undefined: Socket.IO's own, within the process. */

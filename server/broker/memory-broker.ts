@@ -1,7 +1,9 @@
 import type { Broker } from './broker.ts'
 import { createMemoryLog, createMemoryStore, type MemoryStore, type Retention } from './memory.ts'
+import { createMemoryControl } from './memory-control.ts'
 import { createMemoryDirectory } from './memory-directory.ts'
 import { createMemoryDuplicates } from './memory-duplicates.ts'
+import { createMemoryLedger } from './memory-ledger.ts'
 import { createMemorySessions } from './memory-sessions.ts'
 
 /** Everything in this process. Several brokers over one store behave like several instances. */
@@ -11,9 +13,12 @@ export function createMemoryBroker(
   store: MemoryStore = createMemoryStore(),
 ): Broker {
   const log = createMemoryLog(store, retention, { newEpoch })
+  const control = createMemoryControl(store)
   return {
     log,
     sessions: createMemorySessions(),
+    control,
+    ledger: createMemoryLedger(store),
     directory: createMemoryDirectory(store),
     duplicates: createMemoryDuplicates(store),
     adapter: undefined,
@@ -22,6 +27,9 @@ export function createMemoryBroker(
     producers: undefined,
     trouble: () => undefined,
     onTrouble: () => undefined,
-    stop: () => log.stop(),
+    stop() {
+      log.stop()
+      control.stop()
+    },
   }
 }

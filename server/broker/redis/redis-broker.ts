@@ -1,7 +1,9 @@
 import type { Broker } from '../broker.ts'
 import { createAdapter } from './adapter.ts'
+import { createRedisControl } from './control.ts'
 import { createRedisDirectory } from './directory.ts'
 import { createRedisDuplicates } from './duplicates.ts'
+import { createRedisLedger } from './ledger.ts'
 import type { RedisLink } from './link.ts'
 import { createRedisLog, type RedisLogOptions } from './log.ts'
 import { createProducers, type ProducersObserver, type ProducersOptions } from './producers.ts'
@@ -64,6 +66,8 @@ export function createRedisBroker(
       },
     },
     sessions: createRedisSessions(link, options.keyPrefix),
+    control: createRedisControl(link, options.keyPrefix),
+    ledger: createRedisLedger(link, options.keyPrefix),
     directory: createRedisDirectory(link, options.keyPrefix),
     duplicates: createRedisDuplicates(link, options.keyPrefix),
     adapter,
