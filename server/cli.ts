@@ -1,11 +1,11 @@
 import { createRequire } from 'node:module'
 import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { type Config, ConfigError, type RedisTarget, readConfig } from './config.ts'
+import type { TokenKeys } from './config-access.ts'
 import { checkPassword } from './doctor/check-password.ts'
 import { examine } from './doctor/doctor.ts'
 import type { Input } from './doctor/password-input.ts'
 import { reportJson, reportText } from './doctor/report.ts'
-import type { TokenKeys } from './config-access.ts'
 import type { Environment } from './option-reader.ts'
 import { optionGroups } from './options.ts'
 

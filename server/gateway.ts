@@ -18,9 +18,11 @@ import { obey } from './edge/producer-commands.ts'
 import { createSocketServer } from './edge/socket-server.ts'
 import { createSockets } from './edge/sockets.ts'
 import { createStatus } from './edge/status.ts'
+import { createAccess } from './gateway-access.ts'
 import { createGatewayCache } from './gateway-cache.ts'
 import { type AfterStore, extendLog } from './gateway-labels.ts'
 import { createBroker, createLinks } from './gateway-redis.ts'
+import { createAccessEvents } from './observability/access-events.ts'
 import { createEvents } from './observability/events.ts'
 import { createFeed } from './observability/feed.ts'
 import { type Health, readHealth, recordHealth } from './observability/health.ts'
@@ -31,9 +33,10 @@ import { createOperatorNotes } from './observability/operator-notes.ts'
 import { createOverloadEvents } from './observability/overload-events.ts'
 import { createProducerEvents } from './observability/producer-events.ts'
 import { createTracing } from './observability/tracing.ts'
-import { MAX_HISTORY, MAX_ID_LENGTH, MAX_ROOM_BYTES, MAX_ROOMS } from './protocol.ts'
+import { MAX_HISTORY, MAX_ID_LENGTH, MAX_ROOM_BYTES } from './protocol.ts'
 import { createRooms } from './rooms/rooms.ts'
-import { type Authorize, createHookPolicy } from './session/hook-policy.ts'
+import type { Authorize } from './session/hook-policy.ts'
+import type { Control } from './session/revocations.ts'
 import { createSessions } from './session/sessions.ts'
 
 export { type Config, ConfigError, readConfig } from './config.ts'
@@ -61,6 +64,8 @@ export interface Gateway {
   /** What instances share for a while, so that it is computed once (docs/CACHE.md). */
   readonly cache: Cache
   readonly health: () => Health
+  /** Ends people's right to be here, or just their connections, on all instances. */
+  readonly control: Control
   /** Listens; resolves with the address as soon as connections are accepted, whatever Redis does. */
   start(): Promise<{ host: string; port: number }>
   /**
@@ -145,7 +150,12 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
   })
 
   // Who may do what.
-  const policy = overrides.authorize && createHookPolicy(overrides.authorize, logger)
+  const access = createAccess(config, {
+    broker,
+    events: createAccessEvents({ logger, metrics }),
+    authorize: overrides.authorize,
+    sockets: () => sockets,
+  })
 
   // Where clients arrive.
   let started = false
@@ -178,6 +188,7 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
     overload: () => overload.level,
     connectRefused: overloadEvents.connectRefused,
     handshakeRefused: events.handshakeRefused,
+    screening: access.screening,
   })
   const status = createStatus({
     trouble: broker.trouble,
@@ -192,7 +203,7 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
     limits: {
       maxBodyBytes: config.maxBodyBytes,
       maxRoomBytes: MAX_ROOM_BYTES,
-      maxRooms: MAX_ROOMS,
+      maxRooms: config.maxRooms,
       maxIdLength: MAX_ID_LENGTH,
       maxHistory: MAX_HISTORY,
       resumeMax: config.resumeMax,
@@ -200,7 +211,8 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
     },
     state: () => (broker.trouble() === undefined ? 'ok' : 'degraded'),
     durability: broker.durability,
-    policy,
+    gate: access.gate,
+    refresh: access.refresh,
   })
   const sockets = createSockets({
     io,
@@ -209,6 +221,7 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
     sessions: createSessions({ store: broker.sessions, instance: config.instanceId }),
     status: status.current,
     maxBacklogBytes: config.maxClientBacklogBytes,
+    ...access.sockets,
     handlers: {
       ...handlers,
       typing(connection, request) {
@@ -254,6 +267,7 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
     rooms.stop()
     status.stop()
     sockets.stop()
+    access.stop()
     overload.stop()
     // Whoever was admitted meanwhile; a server disconnect would keep plain clients away for good.
     for (const connection of sockets.all()) {
@@ -286,6 +300,7 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
     metrics,
     cache,
     health,
+    control: access.control,
     async start() {
       server.listen({ port: config.port, host: config.host, backlog: ACCEPT_BACKLOG })
       await once(server, 'listening')

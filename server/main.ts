@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { configErrorText, EXIT_CONFIG, runCli } from './cli.ts'
 import { ConfigError, readConfig } from './config.ts'
+import { isLoopback } from './config-access.ts'
 import { createGateway } from './gateway.ts'
 
 /** The process: environment, signals, exit codes. No other file of the server touches `process`. */
@@ -25,6 +26,13 @@ async function run(): Promise<void> {
     logger[level]({ variable }, `${variable} ${message}`)
   if (config.rooms === undefined) {
     logger.info('rooms live in memory: one instance, and messages end with this process')
+  }
+
+  if (config.auth === undefined && !isLoopback(config.host)) {
+    logger.warn(
+      { variable: 'AUTH_MODE' },
+      'AUTH_MODE is none: whoever reaches this instance may connect and say any name',
+    )
   }
 
   process.on('unhandledRejection', (error) => {

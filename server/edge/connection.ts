@@ -1,6 +1,7 @@
 import type { Socket } from 'socket.io'
 import type { ConnectionIds } from '../observability/events.ts'
 import type { Identity } from '../session/identity.ts'
+import type { Account } from './gate.ts'
 import type { SocketMember } from './outlet.ts'
 
 /**
@@ -9,9 +10,12 @@ import type { SocketMember } from './outlet.ts'
  */
 export interface Connection {
   readonly socket: Socket
-  readonly identity: Identity
+  /** Replaced by a refresh: the same user, perhaps with other rights. */
+  identity: Identity
   readonly member: SocketMember
   readonly ids: ConnectionIds
+  /** Undefined where nothing is limited. */
+  readonly account: Account | undefined
   /** As metrics count it now. */
   transport: string
   /** Joins under way by room, so that a leave after a join leaves; undefined while there are none. */

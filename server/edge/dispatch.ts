@@ -91,6 +91,7 @@ export function createDispatch(deps: DispatchDeps): (connection: Connection) => 
     ['room:leave', answering('room:leave', handlers.leave)],
     ['room:send', answering('room:send', handlers.send)],
     ['room:history', answering('room:history', handlers.history)],
+    ['auth:refresh', answering('auth:refresh', handlers.refresh)],
     [
       'room:typing',
       function typing(payload) {

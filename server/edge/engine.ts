@@ -139,6 +139,11 @@ export function cutOff(conn: EngineConnection, farewell: () => void): void {
   farewell()
   const { transport } = conn
   conn.close()
+  terminateLater(conn, transport)
+}
+
+/** Ends a connection that is being closed, also where its peer does not let it end. */
+export function terminateLater(conn: EngineConnection, transport: unknown = conn.transport): void {
   setTimeout(() => {
     const socket = isRecord(transport) ? transport['socket'] : undefined
     if (isRecord(socket) && typeof socket['terminate'] === 'function') socket['terminate']()

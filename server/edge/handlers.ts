@@ -8,14 +8,14 @@ import {
   type HistoryReply,
   type JoinReply,
   type Limits,
-  MAX_ROOMS,
   PROTOCOL_VERSION,
   type Request,
   type SendReply,
 } from '../protocol.ts'
 import type { Rooms } from '../rooms/rooms.ts'
-import { permit, type RoomPolicy } from '../session/policy.ts'
 import type { Connection } from './connection.ts'
+import type { Gate } from './gate.ts'
+import { createRefresh, type RefreshDeps } from './refresh.ts'
 import { bodyText } from './requests.ts'
 import { wireMessages, wirePosition } from './wire.ts'
 
@@ -31,8 +31,8 @@ export interface HandlerDeps {
   limits: Limits
   state: () => GatewayState
   durability: () => Durability
-  /** Undefined: everybody may do everything. */
-  policy: RoomPolicy | undefined
+  gate: Gate
+  refresh: Pick<RefreshDeps, 'authentication' | 'policy' | 'refreshed'>
   /** Undefined: off, which costs nothing. */
   tracing: Tracing | undefined
   now?: () => number
@@ -42,7 +42,7 @@ export interface HandlerDeps {
 export type Handlers = ReturnType<typeof createHandlers>
 
 export function createHandlers(deps: HandlerDeps) {
-  const { rooms, events, limits, policy, tracing } = deps
+  const { rooms, events, limits, gate, tracing } = deps
   let pendingBytes = 0
 
   function joinNow(
@@ -65,20 +65,24 @@ export function createHandlers(deps: HandlerDeps) {
     )
   }
 
-  /** Who may join but not read history begins with what comes next. */
   async function joinIfAllowed(
     connection: Connection,
     request: Request<'room:join'>,
     reply: (reply: JoinReply) => void,
   ): Promise<void> {
-    const { identity } = connection
-    await permit(policy, identity, 'join', request.room)
-    const reads = (await policy?.may(identity, 'history', request.room)) === true
-    if (reads) return joinNow(connection, request, reply)
-    const { since, ...rest } = request
-    return joinNow(connection, { ...rest, limit: 0 }, (answer) =>
+    if (await gate.enter(connection, request.room)) return joinNow(connection, request, reply)
+    // Who may join but not read history begins with what comes next.
+    const { room, since } = request
+    return joinNow(connection, { room, limit: 0 }, (answer) =>
       reply({ ...answer, recovered: since === undefined, messages: [] }),
     )
+  }
+
+  const joinRoom = gate.idle ? joinNow : joinIfAllowed
+
+  function leaveNow({ socket, member }: Connection, room: string): void {
+    rooms.leave(member, room)
+    void socket.leave(socketRoom(room))
   }
 
   /** Bounds the bodies that wait for the store, of one connection and of all (D8). */
@@ -107,6 +111,7 @@ export function createHandlers(deps: HandlerDeps) {
         limits,
         state: deps.state(),
         durability: deps.durability(),
+        ...(identity.token && { expiresAt: identity.token.expiresAt }),
       }
     },
 
@@ -122,13 +127,15 @@ export function createHandlers(deps: HandlerDeps) {
       const { joining } = connection
       const known = rooms.has(member, room) || joining.has(room)
       // As many as there are under way, or fewer: most often that is below the limit.
-      if (!known && rooms.countOf(member) + joining.size >= MAX_ROOMS) {
+      if (!known && rooms.countOf(member) + joining.size >= limits.maxRooms) {
         const coming = [...joining.keys()].filter((name) => !rooms.has(member, name)).length
-        if (rooms.countOf(member) + coming >= MAX_ROOMS) {
-          throw new GatewayError('LIMIT_REACHED', `room: a connection may be in ${MAX_ROOMS} rooms`)
+        if (rooms.countOf(member) + coming >= limits.maxRooms) {
+          throw new GatewayError(
+            'LIMIT_REACHED',
+            `room: a connection may be in ${limits.maxRooms} rooms`,
+          )
         }
       }
-      const joinRoom = policy === undefined ? joinNow : joinIfAllowed
       const begin = () => connection.read(() => joinRoom(connection, request, reply))
       const join = joining.get(room)?.then(begin, begin) ?? begin() // the earlier's caller hears of it
       joining.set(room, join)
@@ -140,17 +147,18 @@ export function createHandlers(deps: HandlerDeps) {
       }
     },
 
-    async leave({ socket, member, joining }: Connection, { room }: Request<'room:leave'>) {
-      await joining?.get(room)?.catch(() => undefined)
-      rooms.leave(member, room)
-      void socket.leave(socketRoom(room))
+    async leave(connection: Connection, { room }: Request<'room:leave'>) {
+      await connection.joining?.get(room)?.catch(() => undefined)
+      leaveNow(connection, room)
       return {}
     },
+
+    refresh: createRefresh({ ...deps.refresh, gate, rooms, leave: leaveNow }),
 
     async send(connection: Connection, request: Request<'room:send'>): Promise<SendReply> {
       const { identity } = connection
       const { room, id } = request
-      const asked = permit(policy, identity, 'send', room)
+      const asked = gate.pass(connection, 'send', room)
       if (asked !== undefined) await asked
       const body = bodyText(request.body, limits.maxBodyBytes)
       const from = JSON.stringify(identity.user)
@@ -176,7 +184,7 @@ export function createHandlers(deps: HandlerDeps) {
       connection: Connection,
       { room, before, limit }: Request<'room:history'>,
     ): Promise<HistoryReply> {
-      const asked = permit(policy, connection.identity, 'history', room)
+      const asked = gate.pass(connection, 'history', room)
       if (asked !== undefined) await asked
       const read = () => rooms.history(room, before, limit, connection.member)
       const { tail, entries } = await connection.read(read)
@@ -184,12 +192,10 @@ export function createHandlers(deps: HandlerDeps) {
     },
 
     /** May be lost, so that it goes through the adapter; only members who may send are heard. */
-    async typing(
-      { socket, member, identity }: Connection,
-      { room, typing }: Request<'room:typing'>,
-    ): Promise<void> {
+    async typing(connection: Connection, { room, typing }: Request<'room:typing'>): Promise<void> {
+      const { socket, member, identity } = connection
       if (!rooms.has(member, room)) return
-      const asked = permit(policy, identity, 'send', room)
+      const asked = gate.pass(connection, 'send', room)
       if (asked !== undefined) await asked
       const event = { room, from: identity.user, typing }
       socket.to(socketRoom(room)).volatile.emit('room:typing', event)

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Server, Socket } from 'socket.io'
-import { GatewayError, toWireError } from '../errors.ts'
+import { type ErrorCode, GatewayError, toWireError } from '../errors.ts'
 import type { Admission, Refusal } from './admission.ts'
 
 export interface HandshakesDeps {
@@ -41,7 +41,7 @@ export function admitHandshakes({ admission, draining, refused }: HandshakesDeps
       refuse(reason, retryAfterMs) {
         refused(reason)
         socket.off('close', gone)
-        sayBusy(request, retryAfterMs)
+        refuseHandshake(request, busy(retryAfterMs))
       },
     })
   }
@@ -83,21 +83,32 @@ function busy(retryAfterMs: number): GatewayError {
   return new GatewayError('OVERLOADED', 'too many connections at once', { retryAfterMs })
 }
 
-function sayBusy(request: IncomingMessage & { res?: ServerResponse }, retryAfterMs: number): void {
-  const body = JSON.stringify({ ok: false, error: toWireError(busy(retryAfterMs)) })
+const STATUS: Partial<Record<ErrorCode, readonly [number, string]>> = {
+  FORBIDDEN: [403, 'Forbidden'],
+  RATE_LIMITED: [429, 'Too Many Requests'],
+}
+
+/** Answers a handshake in place of engine.io, which knows only one way to refuse. */
+export function refuseHandshake(
+  request: IncomingMessage & { res?: ServerResponse },
+  error: GatewayError,
+): void {
+  const [status, reason] = STATUS[error.code] ?? [503, 'Service Unavailable']
+  const body = JSON.stringify({ ok: false, error: toWireError(error) })
+  const { retryAfterMs } = error
   const headers = {
-    'Retry-After': String(Math.ceil(retryAfterMs / 1000)),
+    ...(retryAfterMs && { 'Retry-After': String(Math.ceil(retryAfterMs / 1000)) }),
     'Content-Type': 'application/json',
     'Content-Length': String(Buffer.byteLength(body)),
     Connection: 'close',
   }
   const { res: response, socket } = request
   if (response !== undefined) {
-    response.writeHead(503, headers).end(body)
+    response.writeHead(status, headers).end(body)
     return
   }
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
-  socket.end(`HTTP/1.1 503 Service Unavailable\r\n${lines.join('')}\r\n${body}`, () => {
+  socket.end(`HTTP/1.1 ${status} ${reason}\r\n${lines.join('')}\r\n${body}`, () => {
     socket.destroy()
   })
 }

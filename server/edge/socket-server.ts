@@ -5,6 +5,7 @@ import { watchArrivals } from './arrivals.ts'
 import { corkHandshake, createConnectLimit, parseUrlsOnce } from './engine.ts'
 import { admitHandshakes, admitReturns, type HandshakesDeps } from './handshakes.ts'
 import type { OverloadLevel } from './overload.ts'
+import { type ScreeningDeps, screenHandshakes } from './screening.ts'
 
 export interface SocketServerOptions {
   socketPath: string
@@ -24,6 +25,7 @@ export interface SocketServerOptions {
   overload: () => OverloadLevel
   connectRefused: HandshakesDeps['refused']
   handshakeRefused: (reason: string) => void
+  screening: Omit<ScreeningDeps, 'refused'>
 }
 
 /** Time of one turn of the event loop for newcomers, ms; a handshake takes about 0.3. */
@@ -58,7 +60,10 @@ export function createSocketServer(
         ? { origin: '*' }
         : { origin: [...options.corsOrigins], credentials: true },
     }),
-    allowRequest: admitHandshakes({ admission, draining, refused }),
+    allowRequest: screenHandshakes(
+      { ...options.screening, refused: options.handshakeRefused },
+      admitHandshakes({ admission, draining, refused }),
+    ),
   })
   admitReturns(io, { admission, refused })
   if (options.adapter !== undefined) io.adapter(options.adapter)

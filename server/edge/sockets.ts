@@ -3,11 +3,13 @@ import { GatewayError, toWireError } from '../errors.ts'
 import type { Events } from '../observability/events.ts'
 import type { ByeEvent, StatusEvent } from '../protocol.ts'
 import type { Rooms } from '../rooms/rooms.ts'
-import { type Identity, identify } from '../session/identity.ts'
+import type { Identity } from '../session/identity.ts'
 import type { Sessions } from '../session/sessions.ts'
 import { type Connection, takeTurn } from './connection.ts'
 import { createDispatch } from './dispatch.ts'
-import { cutOff, takesFrames, waitingBytes } from './engine.ts'
+import { cutOff, takesFrames, terminateLater, waitingBytes } from './engine.ts'
+import type { Entrance } from './entrance.ts'
+import type { Account } from './gate.ts'
 import type { Handlers } from './handlers.ts'
 import type { SocketMember } from './outlet.ts'
 
@@ -17,6 +19,11 @@ export interface SocketsDeps {
   rooms: Rooms
   sessions: Sessions
   events: Events
+  entrance: Entrance
+  account(socket: Socket, identity: Identity): Account | undefined
+  /** A connection is among those of this instance, or no longer. */
+  began(connection: Connection): void
+  ended(connection: Connection): void
   /** Bytes of replies that may wait for a connection that asks without reading (D8). */
   maxBacklogBytes: number
   /** What a new connection is told at once; undefined while all is well. */
@@ -26,6 +33,8 @@ export interface SocketsDeps {
 /** The connections of an instance. */
 export interface Sockets {
   all(): readonly Connection[]
+  /** By the id of its socket; undefined once it has ended. */
+  get(id: string): Connection | undefined
   readonly count: number
   /** Tells every connection. */
   announce(status: StatusEvent): void
@@ -34,6 +43,8 @@ export interface Sockets {
    * come back by themselves; otherwise it is a server disconnect, after which they stay away.
    */
   sendAway(connection: Connection, bye: ByeEvent): void
+  /** Sends away whom nothing more is done for, from this moment on. */
+  expel(connection: Connection, bye: ByeEvent): void
   /** For a member that does not read: what waits for it is dropped, it resumes from the log (D8). */
   cutOff(member: SocketMember): void
   /** Ends what runs by the clock; connections stay. */
@@ -73,12 +84,22 @@ export function createSockets(deps: SocketsDeps): Sockets {
   stallCheck.unref()
 
   io.use((socket, next) => {
-    try {
-      socket.data.identity = identify(socket.handshake.auth, socket.id)
-      next()
-    } catch (error) {
+    function refuse(error: unknown): void {
       const wire = toWireError(error)
+      const cause = error instanceof GatewayError ? error.cause : error
+      events.refused({ connection: socket.id, user: '' }, 'connect', wire.code, cause)
       next(Object.assign(new Error(wire.message), { data: wire }))
+    }
+    function admit(identity: Identity): void {
+      socket.data.identity = identity
+      next()
+    }
+    try {
+      const identity = deps.entrance(socket)
+      if (identity instanceof Promise) identity.then(admit, refuse)
+      else admit(identity)
+    } catch (error) {
+      refuse(error)
     }
   })
 
@@ -113,6 +134,7 @@ export function createSockets(deps: SocketsDeps): Sockets {
         behindSince: 0,
       },
       ids: { connection: socket.id, user: identity.user.id },
+      account: deps.account(socket, identity),
       transport: conn.transport.name,
       joining: undefined,
       pending: 0,
@@ -133,6 +155,7 @@ export function createSockets(deps: SocketsDeps): Sockets {
     socket.on('error', failed)
     const status = deps.status()
     if (status !== undefined) socket.emit('gateway:status', status)
+    deps.began(connection)
   })
 
   /** Tells metrics and sessions of a connection; `ended` tells of its end. */
@@ -161,6 +184,7 @@ export function createSockets(deps: SocketsDeps): Sockets {
     const { identity, member, ids, transport } = connection
     const cause = connection.endedBy ?? reason
     connections.delete(this.id)
+    deps.ended(connection)
     rooms.leaveAll(member)
     if (identity.session !== undefined) sessions.closed(identity.session, this.id, cause)
     events.disconnected(ids, transport, cause)
@@ -177,6 +201,7 @@ export function createSockets(deps: SocketsDeps): Sockets {
   const self: Sockets = {
     stop: () => clearInterval(stallCheck),
     all: () => [...connections.values()],
+    get: (id) => connections.get(id),
     get count() {
       return connections.size
     },
@@ -188,6 +213,13 @@ export function createSockets(deps: SocketsDeps): Sockets {
       connection.socket.emit('gateway:bye', bye)
       if (bye.reconnect) connection.socket.conn.close()
       else connection.socket.disconnect(true)
+    },
+    expel(connection, bye) {
+      if (connection.endedBy !== undefined) return
+      connection.leaving = true
+      rooms.leaveAll(connection.member)
+      self.sendAway(connection, bye)
+      terminateLater(connection.socket.conn)
     },
     cutOff({ id, socket }) {
       const connection = connections.get(id)

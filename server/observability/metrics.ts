@@ -97,6 +97,14 @@ export function createMetrics() {
       'event',
       'code',
     ]),
+    expelled: counter('expelled_total', 'Connections ended for who they are or what they did.', [
+      'code',
+    ]),
+    accessFailures: counter(
+      'access_failures_total',
+      'Failures to read revocations or the issuer’s keys, or to ask who may do what.',
+      ['what'],
+    ),
     packetsRefused: counter('packets_refused_total', 'Connections ended by a packet.', ['reason']),
     overloadLevel: gauge(
       'overload_level',

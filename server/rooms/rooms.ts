@@ -44,6 +44,8 @@ export interface Rooms {
   leaveAll(member: Member): void
   /** Whether the member is in the room. */
   has(member: Member, room: string): boolean
+  /** The rooms that the member is in. */
+  roomsOf(member: Member): string[]
   /** How many rooms the member is in. */
   countOf(member: Member): number
   send(message: Append): Promise<Appended>
@@ -224,7 +226,7 @@ export function createRooms(deps: RoomsDeps): Rooms {
     }
   }
 
-  return {
+  const self: Rooms = {
     async join(member, request, admit, stillThere) {
       const room = localRoom(request.room)
       const release = room.hold()
@@ -251,9 +253,10 @@ export function createRooms(deps: RoomsDeps): Rooms {
     },
     leave,
     leaveAll(member) {
-      for (const name of [...(memberships.get(member)?.keys() ?? [])]) leave(member, name)
+      for (const name of self.roomsOf(member)) leave(member, name)
     },
     has: (member, name) => memberships.get(member)?.has(name) ?? false,
+    roomsOf: (member) => [...(memberships.get(member)?.keys() ?? [])],
     countOf: (member) => memberships.get(member)?.size ?? 0,
     send: (message) => log.append(message),
     history: (name, before, limit, asker = NOBODY) =>
@@ -277,4 +280,5 @@ export function createRooms(deps: RoomsDeps): Rooms {
       for (const room of local.values()) room.stop()
     },
   }
+  return self
 }

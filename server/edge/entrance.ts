@@ -1,0 +1,48 @@
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'socket.io'
+import { GatewayError } from '../errors.ts'
+import type { Authentication, Credentials } from '../session/authentication.ts'
+import type { Identity } from '../session/identity.ts'
+import type { Places } from '../session/places.ts'
+import type { RateLimits } from '../session/rates.ts'
+
+/** Lets somebody in who is known and has room; says who it is. */
+export type Entrance = (socket: Socket) => Identity | Promise<Identity>
+
+export interface EntranceDeps {
+  authentication: Authentication
+  credentials(auth: unknown, request: IncomingMessage): Credentials
+  /** Undefined: a user may have any number of connections. */
+  places: Places | undefined
+  rates: RateLimits | undefined
+}
+
+/** @returns what throws, or rejects with, a GatewayError for whoever stays outside */
+export function createEntrance(deps: EntranceDeps): Entrance {
+  const { authentication, places, rates } = deps
+
+  const identify = (socket: Socket) =>
+    authentication.identify(deps.credentials(socket.handshake.auth, socket.request), socket.id)
+
+  if (places === undefined && rates === undefined) return identify
+
+  return async (socket) => {
+    const identity = await identify(socket)
+    const user = identity.sender
+    await rates?.spend({ user }, 'CONNECTS')
+    if (places === undefined) return identity
+    // Whatever ends it, also before it has been let in by everybody else.
+    const give = () => places.give(user, socket.id)
+    socket.conn.once('close', give)
+    socket.once('disconnect', give)
+    try {
+      await places.take(user, socket.id)
+    } catch (error) {
+      socket.conn.off('close', give)
+      throw error
+    }
+    if (socket.conn.readyState === 'open') return identity
+    give()
+    throw new GatewayError('UNAVAILABLE', 'the connection has ended')
+  }
+}

@@ -1,0 +1,161 @@
+import type { Broker } from './broker/broker.ts'
+import type { Config } from './config.ts'
+import { createAddresses } from './edge/addresses.ts'
+import type { Connection } from './edge/connection.ts'
+import { createCredentials } from './edge/credentials.ts'
+import { createEntrance } from './edge/entrance.ts'
+import { createGate, type Gate } from './edge/gate.ts'
+import { createOrigins } from './edge/origins.ts'
+import type { RefreshDeps } from './edge/refresh.ts'
+import type { ScreeningDeps } from './edge/screening.ts'
+import type { Sockets, SocketsDeps } from './edge/sockets.ts'
+import { createTenure } from './edge/tenure.ts'
+import type { AccessEvents } from './observability/access-events.ts'
+import {
+  type Authentication,
+  createAuthentication,
+  NO_AUTHENTICATION,
+} from './session/authentication.ts'
+import { createClaimsPolicy } from './session/claims-policy.ts'
+import { type Authorize, createHookPolicy } from './session/hook-policy.ts'
+import { createKeySet } from './session/key-set.ts'
+import { createPlaces } from './session/places.ts'
+import type { RoomPolicy } from './session/policy.ts'
+import { createRateLimits } from './session/rates.ts'
+import { createRevocationList, type RevocationList } from './session/revocation-list.ts'
+import type { Control } from './session/revocations.ts'
+import { createTokens } from './session/tokens.ts'
+import { createWebhookPolicy } from './session/webhook-policy.ts'
+
+/** Who clients are, what they may do, how much of it, and for how long. */
+export interface Access {
+  /** Undefined: everybody may do everything. */
+  readonly policy: RoomPolicy | undefined
+  readonly gate: Gate
+  readonly control: Control
+  readonly screening: Omit<ScreeningDeps, 'refused'>
+  readonly refresh: Pick<RefreshDeps, 'authentication' | 'policy' | 'refreshed'>
+  /** What `createSockets` takes of it. */
+  readonly sockets: Pick<SocketsDeps, 'entrance' | 'account' | 'began' | 'ended'>
+  readonly trustProxy: (address: string, hop: number) => boolean
+  stop(): void
+}
+
+export interface AccessDeps {
+  broker: Pick<Broker, 'control' | 'ledger'>
+  events: AccessEvents
+  authorize: Authorize | undefined
+  /** Not before the first connection. */
+  sockets(): Sockets
+}
+
+/** How long somebody who was sent away for asking too much stays away. */
+const ABUSE_MS = 30_000
+
+export function createAccess(config: Config, deps: AccessDeps): Access {
+  const { events, sockets } = deps
+  const { auth, limits } = config
+  const addresses = createAddresses(config.trustProxy)
+  const provenance = createOrigins(config.corsOrigins, addresses.host)
+
+  const tenure = createTenure({
+    all: () => sockets().all(),
+    expel: (connection, bye) => {
+      events.expelled(bye.code)
+      sockets().expel(connection, bye)
+    },
+    clockSkewMs: auth?.clockSkewMs ?? 0,
+  })
+  const revocations = createRevocationList({
+    store: deps.broker.control,
+    revoked: tenure.revoked,
+    disconnected: tenure.disconnected,
+    failed: events.revocationsUnknown,
+  })
+  const authentication = createConfiguredAuthentication(config, revocations, events)
+  const policy = createConfiguredPolicy(config, deps)
+
+  const limited = Object.keys(limits.rates).length > 0
+  const rates = limited
+    ? createRateLimits({ rates: limits.rates, ledger: deps.broker.ledger })
+    : undefined
+  const places =
+    limits.maxConnectionsPerUser > 0
+      ? createPlaces({ ledger: deps.broker.ledger, max: limits.maxConnectionsPerUser })
+      : undefined
+  const gate = createGate({ policy, rates, abused })
+
+  function abused(id: string): void {
+    const connection = sockets().get(id)
+    if (connection === undefined) return
+    events.expelled('ABUSE')
+    rates?.shutOut(connection.identity.sender, ABUSE_MS)
+    sockets().expel(connection, { code: 'ABUSE', reconnect: true, retryAfterMs: ABUSE_MS })
+  }
+
+  /** Revoked between its handshake and now. */
+  function isTooLate({ identity: { user, token } }: Connection): boolean {
+    return token !== undefined && revocations.isRevoked({ user: user.id, token })
+  }
+
+  return {
+    policy,
+    gate,
+    control: revocations.control,
+    screening: { provenance, rates, address: addresses.of },
+    refresh: { authentication, policy, refreshed: tenure.holds },
+    sockets: {
+      entrance: createEntrance({
+        ...{ authentication, places, rates },
+        credentials: createCredentials({ cookie: auth?.cookie, provenance }),
+      }),
+      account: ({ id, conn, request }, { sender }) =>
+        gate.open({ id, conn }, () => ({
+          connection: id,
+          user: sender,
+          address: addresses.of(request),
+        })),
+      began(connection) {
+        tenure.holds(connection)
+        if (!isTooLate(connection)) return
+        sockets().expel(connection, { code: 'TOKEN_REVOKED', reconnect: false })
+      },
+      ended: tenure.ended,
+    },
+    trustProxy: addresses.trust,
+    stop() {
+      tenure.stop()
+      revocations.stop()
+      places?.stop()
+      rates?.stop()
+    },
+  }
+}
+
+function createConfiguredAuthentication(
+  { auth }: Config,
+  { isRevoked }: RevocationList,
+  events: AccessEvents,
+): Authentication {
+  if (auth === undefined) return NO_AUTHENTICATION
+  const { keys, ...rules } = auth
+  const tokens = createTokens({
+    ...rules,
+    keys:
+      keys.kind === 'key' ? keys : { find: createKeySet({ ...events.keySet, url: keys.url }).key },
+  })
+  return createAuthentication({ tokens, isRevoked })
+}
+
+/** Undefined where everybody may do everything. */
+function createConfiguredPolicy(config: Config, deps: AccessDeps): RoomPolicy | undefined {
+  const { fallback, webhook, publicRooms, claim } = config.policy
+  if (deps.authorize !== undefined) {
+    return createHookPolicy(deps.authorize, { failed: deps.events.authorizeFailed })
+  }
+  if (webhook !== undefined) {
+    return createWebhookPolicy({ ...webhook, publicRooms, failed: deps.events.authorizeFailed })
+  }
+  if (config.auth === undefined && fallback === 'open') return undefined
+  return createClaimsPolicy({ claim, publicRooms, fallback })
+}
