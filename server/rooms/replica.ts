@@ -35,8 +35,11 @@ export interface Replica {
    *   contradicts it is wrong.
    */
   answer(since: Claim | undefined, limit: number, fresh: boolean): Answer
-  /** Entries above an offset, if all of them are here. */
-  after(offset: number): Entry[] | undefined
+  /**
+   * Entries above a place, if all of them are here; `unsure` where ours is another place: one of the
+   * two is not what the log has now (D6).
+   */
+  after(place: Tail): Entry[] | 'unsure' | undefined
   /**
    * Notes the labels of a message, and says whether members have it and do not know them yet;
    * `ahead`: it is a message that this instance has not seen.
@@ -114,8 +117,10 @@ export function createReplica(options: ReplicaOptions, budget: RingBudget): Repl
       }
       return fresh ? newest(limit, false) : 'unsure'
     },
-    after(offset) {
-      return offset < ring.floor ? undefined : ring.after(offset)
+    after({ epoch, offset, at }) {
+      if (offset < ring.floor) return undefined
+      const ours = offset === tail.offset ? tail.at : ring.atOf(offset)
+      return epoch === tail.epoch && ours === at ? ring.after(offset) : 'unsure'
     },
     label(epoch, { offset, at, labels }) {
       if (epoch !== tail.epoch) return 'known' // of a history that members have left

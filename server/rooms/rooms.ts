@@ -166,8 +166,11 @@ export function createRooms(deps: RoomsDeps): Rooms {
       page.tail.epoch !== room.replica.tail.epoch || page.tail.offset > room.replica.tail.offset
     if (behind()) await room.sync()
     if (behind()) return undefined
-    const later = room.replica.after(page.tail.offset)
-    if (later === undefined) return undefined
+    const later = room.replica.after(page.tail)
+    // The page may be from before a fail-over, or what we have: seven clients were once told that a mix
+    // of the two was all they had missed.
+    if (later === 'unsure') await room.sync()
+    if (later === 'unsure' || later === undefined) return undefined
     return {
       position: room.replica.tail,
       recovered: page.continuity === 'whole',

@@ -86,8 +86,22 @@ describe('accepting what was published', () => {
     expect(replica.accept('e2', entry(20))).toBe('known')
     expect(replica.accept('e2', entry(19))).toBe('old')
     expect(replica.accept('e2', entry(21))).toBe('next')
-    expect(replica.after(20)).toEqual([entry(21)])
-    expect(replica.after(19)).toBeUndefined()
+    expect(replica.after(place(20, 'e2'))).toEqual([entry(21)])
+    expect(replica.after(place(19, 'e2'))).toBeUndefined()
+  })
+})
+
+describe('what follows a place', () => {
+  it('D6 is only known where the place is one of ours', () => {
+    const replica = replicaAt(6, 10)
+    expect(replica.after(place(8))).toEqual(entries(9, 10))
+    expect(replica.after(place(5))).toEqual(entries(6, 10))
+    expect(replica.after(place(10))).toEqual([])
+    for (const other of [8, 5, 10].map((offset) => place(offset))) {
+      expect(replica.after({ ...other, at: 1 })).toBe('unsure')
+      expect(replica.after({ ...other, epoch: 'e2' })).toBe('unsure')
+    }
+    expect(replica.after(place(4))).toBeUndefined()
   })
 })
 
@@ -115,8 +129,10 @@ describe('starting from a page', () => {
     replica.seed(given, CAPACITY)
     const { tail } = given
     expect(replica.tail).toEqual(tail)
-    expect(replica.after(tail.offset - kept)).toHaveLength(kept)
-    expect(replica.after(tail.offset - kept - 1)).toBeUndefined()
+    const at = given.entries.at(-kept)?.prevAt ?? 0
+    const floor = kept === 0 ? tail : { ...tail, offset: tail.offset - kept, at }
+    expect(replica.after(floor)).toHaveLength(kept)
+    expect(replica.after({ ...floor, offset: floor.offset - 1 })).toBeUndefined()
     const next = { ...entry(tail.offset + 1), prevAt: tail.at }
     expect(replica.accept(EPOCH, next)).toBe('next')
   })

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createMemoryLog, createMemoryStore } from '../../server/broker/memory.ts'
 import type { Outlet } from '../../server/rooms/local-room.ts'
+import type { MessageLog, Page } from '../../server/rooms/message-log.ts'
 import { type Admission, createRooms } from '../../server/rooms/rooms.ts'
 import {
   type SimulationOptions,
@@ -96,7 +97,10 @@ describe(`three instances, seeds 1 to ${SEEDS} and ${fresh}`, () => {
 
 describe('joining', () => {
   /** One instance whose outlet does what the test says, over a store that others write to. */
-  function setUp(outlet: Partial<Outlet> = {}) {
+  function setUp(
+    outlet: Partial<Outlet> = {},
+    reading: (read: MessageLog['read']) => MessageLog['read'] = (read) => read,
+  ) {
     const store = createMemoryStore()
     const open = () =>
       createMemoryLog(
@@ -105,8 +109,9 @@ describe('joining', () => {
         { newEpoch: () => 'epoch' },
       )
     const others = open()
+    const own = open()
     const rooms = createRooms({
-      log: open(),
+      log: { ...own, read: reading(own.read) },
       outlet: {
         flush: () => undefined,
         message: () => undefined,
@@ -125,7 +130,7 @@ describe('joining', () => {
       },
     })
     const send = (id: string) => others.append({ room: 'room', sender: 's', id, content: id })
-    return { rooms, send }
+    return { rooms, send, log: others }
   }
   const request = { room: 'room', limit: 50 }
   const always = () => true
@@ -149,6 +154,26 @@ describe('joining', () => {
       expect(entries.map(({ offset }) => offset)).toEqual([1, 2, 3].slice(0, position.offset))
       expect(live).toEqual([1, 2, 3, 4].slice(position.offset))
     }
+  })
+
+  it('D6 does not put together what a former primary had with what the log has now', async () => {
+    let stale: Page | undefined
+    const { rooms, send, log } = setUp({}, (read) => async (room, query) => {
+      // Once, an answer that was on its way while another took over.
+      const answer = query.kind === 'resume' ? stale : undefined
+      if (answer !== undefined) stale = undefined
+      return answer ?? read(room, query)
+    })
+    const first = (await send('m1')).position
+    for (let i = 2; i <= 12; i += 1) await send(`m${i}`)
+    await rooms.join({ id: 'here' }, request, () => undefined, always)
+    const truth = await log.read('room', { kind: 'resume', from: first, limit: 100, orLast: 50 })
+    const entries = truth.entries.slice(0, 9).map((entry) => ({ ...entry, content: 'of before' }))
+    stale = { ...truth, entries, tail: { ...truth.tail, offset: 10, at: truth.tail.at + 7 } }
+    const admit = vi.fn<(admission: Admission) => void>()
+    await rooms.join({ id: 'back' }, { ...request, since: first }, admit, always)
+    expect(stale).toBeUndefined()
+    expect(admit.mock.calls[0]?.[0]).toMatchObject({ recovered: true, entries: truth.entries })
   })
 
   it('does not admit whom flushing has cut off', async () => {
