@@ -46,7 +46,6 @@ export function exampleEnvironment(): string {
     '# For `docker run --env-file` and systemd: no quotes, and nothing after a value.',
   ]
   for (const { group, rows } of optionGroups()) {
-    if (group === 'Not yet') continue
     lines.push('', `## ${group}`)
     for (const [name, option] of rows) {
       lines.push(`# ${option.description}`, `#${name}=${option.default ?? ''}`)

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module'
 import { type ParseArgsConfig, parseArgs } from 'node:util'
+import { nameOf } from './broker/redis/slots.ts'
 import { type Config, ConfigError, type RedisTarget, readConfig } from './config.ts'
 import type { TokenKeys } from './config-access.ts'
 import { checkPassword } from './doctor/check-password.ts'
@@ -168,7 +169,7 @@ function shownKeys(keys: TokenKeys): unknown {
 
 function shownTarget(target: RedisTarget | undefined): unknown {
   if (target === undefined) return 'memory'
-  const { source, host, port, database, username, password, tls } = target
+  const { source, host, port, database, username, password, tls, cluster, sentinel } = target
   return {
     from: source.address,
     host,
@@ -177,6 +178,18 @@ function shownTarget(target: RedisTarget | undefined): unknown {
     username: source.usernameMayBePassword ? '[redacted]' : (username ?? null),
     password: password === undefined ? null : `[redacted, from ${source.password}]`,
     tls: tls === undefined ? null : shownTls(tls),
+    cluster: cluster?.seeds.map(nameOf) ?? null,
+    sentinel:
+      sentinel === undefined
+        ? null
+        : {
+            hosts: sentinel.hosts.map(nameOf),
+            username: sentinel.username ?? null,
+            password:
+              sentinel.password === undefined
+                ? null
+                : `[redacted, from ${sentinel.passwordSource}]`,
+          },
   }
 }
 

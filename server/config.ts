@@ -12,13 +12,12 @@ import {
   type ReadFile,
 } from './option-reader.ts'
 import { findStrangers, findTypos } from './option-typos.ts'
-import { type OptionName, optionNames, options } from './options.ts'
 import { type RedisTarget, readRedisRoles } from './redis-roles.ts'
 
 export type { ClassifierConfig } from './option-classifier.ts'
 export type { ConfigProblem, ConfigWarning } from './option-reader.ts'
 export { ConfigError } from './option-reader.ts'
-export type { RedisSource, RedisTarget, RedisTls } from './redis-roles.ts'
+export type { RedisSentinel, RedisSource, RedisTarget, RedisTls } from './redis-roles.ts'
 
 export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent'
 
@@ -133,7 +132,6 @@ export function readConfig(
       'is shorter than DRAIN_NOTICE and DRAIN_PERIOD together: many clients would be cut off at its end'
     reader.warn('SHUTDOWN_TIMEOUT', message)
   }
-  refuseUnsupported(env, reader)
   for (const { variable, instead } of findStrangers(env)) {
     reader.warn(variable, `is not an option; use ${instead}`)
   }
@@ -142,16 +140,6 @@ export function readConfig(
   }
   if (reader.problems.length > 0) throw new ConfigError(reader.problems)
   return { config, warnings: reader.warnings }
-}
-
-/** Known names that would be ignored otherwise: whoever set them relies on them. */
-function refuseUnsupported(env: Environment, reader: OptionReader): void {
-  const off = (name: OptionName) => /^(false|no|off|0)$/i.test(env[name]?.trim() ?? '')
-  for (const name of optionNames.filter((name) => options[name].group === 'Not yet')) {
-    if (reader.isSet(name) && !off(name)) {
-      reader.problem(name, 'is not supported by this version yet: unset it')
-    }
-  }
 }
 
 function readProducers(reader: OptionReader): Config['producers'] {

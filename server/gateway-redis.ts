@@ -3,10 +3,18 @@ import { createEpochs } from './broker/epochs.ts'
 import type { MemoryStore } from './broker/memory.ts'
 import { createMemoryBroker } from './broker/memory-broker.ts'
 import { watchCertificate } from './broker/redis/certificate.ts'
+import { createClusterLink } from './broker/redis/cluster-link.ts'
 import { refusedPasswordHint } from './broker/redis/credentials.ts'
-import { createRedisLink, type RedisLink, type RedisRole } from './broker/redis/link.ts'
-import { createCacheProbe, createRoomsProbe } from './broker/redis/probes.ts'
+import {
+  createRedisLink,
+  type LinkObserver,
+  type RedisLink,
+  type RedisRole,
+} from './broker/redis/link.ts'
+import { createCacheProbe, createRoomsProbe, type Probe } from './broker/redis/probes.ts'
 import { createRedisBroker } from './broker/redis/redis-broker.ts'
+import { createSentinels } from './broker/redis/sentinels.ts'
+import { nameOf } from './broker/redis/slots.ts'
 import type { Config, RedisTarget } from './config.ts'
 import type { Logger } from './observability/logger.ts'
 import type { Metrics } from './observability/metrics.ts'
@@ -42,15 +50,19 @@ export function createLinks(
   function connect(role: RedisRole, target: RedisTarget): void {
     const observer = createRedisEvents(role, {
       ...deps,
-      address: `${target.host}:${target.port}/${target.database}`,
+      address: shownAddress(target),
       hint: refusedPasswordHint(target.source),
     })
-    const probe =
+    const probe = (tag?: string) =>
       role === 'rooms'
-        ? createRoomsProbe(config.redisKeyPrefix)
-        : createCacheProbe(config.redisKeyPrefix)
-    const link = createRedisLink({ role, endpoint: () => target, probe, observer })
-    roles[role] = { link, observer, unwatch: watchCertificate(() => target, observer.certified) }
+        ? createRoomsProbe(config.redisKeyPrefix, tag)
+        : createCacheProbe(config.redisKeyPrefix, tag)
+    const link = createLink(role, target, probe, observer)
+    roles[role] = {
+      link,
+      observer,
+      unwatch: watchCertificate(() => certified(target), observer.certified),
+    }
   }
 
   if (config.rooms) connect('rooms', config.rooms)
@@ -70,6 +82,42 @@ export function createLinks(
       }
     },
   }
+}
+
+/** To what a target is: one server, the one that Sentinels name, or a cluster. */
+function createLink(
+  role: RedisRole,
+  target: RedisTarget,
+  probe: (tag?: string) => Probe,
+  observer: LinkObserver,
+): RedisLink {
+  const { cluster, sentinel } = target
+  const endpoint = () => target
+  if (cluster) return createClusterLink({ role, endpoint, seeds: cluster.seeds, probe, observer })
+  if (!sentinel) return createRedisLink({ role, endpoint, probe: probe(), observer })
+  const sentinels = createSentinels({
+    master: target.host,
+    endpoints() {
+      const { username, password } = sentinel
+      const common = { database: 0, username, password, tls: target.tls }
+      return sentinel.hosts.map((host) => ({ ...common, ...host }))
+    },
+  })
+  return createRedisLink({ role, endpoint, probe: probe(), observer, sentinels })
+}
+
+/** Whose certificate is watched: one of several has to do. */
+function certified(target: RedisTarget): RedisTarget {
+  const [sentinel] = target.sentinel?.hosts ?? []
+  return { ...target, ...sentinel }
+}
+
+/** For log lines. */
+function shownAddress(target: RedisTarget): string {
+  const { cluster, sentinel, host, database } = target
+  if (cluster) return `cluster of ${cluster.seeds.map(nameOf).join(',')}`
+  if (sentinel) return `${host}/${database} of ${sentinel.hosts.map(nameOf).join(',')}`
+  return `${nameOf(target)}/${database}`
 }
 
 /** Where rooms live: in the Redis of that link, else in memory. */

@@ -122,6 +122,19 @@ export const origins: OptionType<readonly string[]> = {
   },
 }
 
+/** Host names or IP addresses, each with a port or without; the host's text is checked by its reader. */
+export const hosts: OptionType<readonly string[]> = {
+  expects: 'host names or IP addresses separated by commas, each with :port or without',
+  parse(text) {
+    const entries = text.split(',').map((entry) => entry.trim())
+    const named = entries.filter((entry) => entry !== '')
+    const valid = named.every((entry) =>
+      /^([\w.-]{1,253}|\[[\da-fA-F:.]+\])(:\d{1,5})?$/.test(entry),
+    )
+    return valid && named.length > 0 ? named : undefined
+  },
+}
+
 /** A path with a slash at both ends, away from those the gateway serves itself. */
 export const socketPath: OptionType<string> = {
   expects: 'a path such as /socket.io/, other than / and those of the HTTP interface',

@@ -2,6 +2,7 @@ import { type Described, group, type Option } from './option-group.ts'
 import {
   boolean,
   duration,
+  hosts,
   integer,
   literal,
   matching,
@@ -23,7 +24,7 @@ function redisRole<P extends 'REDIS' | 'WEBSOCKET_REDIS'>(prefix: P, role: strin
   const described = {
     URL: {
       type: text('redis://[user:password@]host[:port][/database], or rediss:// for TLS'),
-      description: role,
+      description: `${role} With Sentinels the host is the name of the master; of a cluster it is any node, or several separated by commas.`,
       secret: true,
     },
     USERNAME: {
@@ -55,13 +56,38 @@ function redisRole<P extends 'REDIS' | 'WEBSOCKET_REDIS'>(prefix: P, role: strin
       type: matching(/^[A-Za-z0-9._-]{1,253}$/, 'a host name'),
       description: `Name that ${prefix}_URL's server certificate must carry, where it is not the host's.`,
     },
+    CLUSTER: {
+      type: boolean,
+      default: 'false',
+      description: `${prefix}_URL is a Redis Cluster, of Redis 7 or later.`,
+    },
+    SENTINEL_HOSTS: {
+      type: hosts,
+      description: `Sentinels that say where the master named by ${prefix}_URL is.`,
+    },
+    SENTINEL_PORT: {
+      type: integer(1, 65_535),
+      default: '26379',
+      description: 'Port of those Sentinels that are named without one.',
+    },
+    SENTINEL_USERNAME: {
+      type: literal('a user name'),
+      description: 'ACL user for the Sentinels themselves.',
+    },
+    SENTINEL_PASSWORD: {
+      type: literal('a password'),
+      description: `Password for the Sentinels themselves; that of ${prefix}_URL is not used for them.`,
+      secret: true,
+    },
+    SENTINEL_PASSWORD_FILE: {
+      type: path,
+      description: `File that holds only the password for the Sentinels; comes before ${prefix}_SENTINEL_PASSWORD.`,
+    },
   } as const satisfies Record<string, Described<unknown>>
   type Role = { [Name in keyof typeof described as `${P}_${Name}`]: (typeof described)[Name] }
   const entries = Object.entries(described).map(([name, option]) => [`${prefix}_${name}`, option])
   return Object.fromEntries(entries) as Role
 }
-
-const later = { type: text('unset'), description: 'Not supported by this version yet.' }
 
 export const options = {
   ...group('Server', {
@@ -262,6 +288,14 @@ export const options = {
       'WEBSOCKET_REDIS',
       'Redis of the rooms, which must not evict (maxmemory-policy noeviction); also of the cache where REDIS_URL is unset.',
     ),
+    WEBSOCKET_SENTINEL_HOSTS: {
+      type: hosts,
+      description: 'Another name of WEBSOCKET_REDIS_SENTINEL_HOSTS.',
+    },
+    WEBSOCKET_SENTINEL_PORT: {
+      type: integer(1, 65_535),
+      description: 'Another name of WEBSOCKET_REDIS_SENTINEL_PORT.',
+    },
     REDIS_KEY_PREFIX: {
       type: matching(/^[\w.:-]{1,64}$/, '1 to 64 letters, digits and . _ : -'),
       default: 'roomwire',
@@ -301,16 +335,6 @@ export const options = {
       default: '/',
       description: 'Namespaces that they may speak to.',
     },
-  }),
-  ...group('Not yet', {
-    REDIS_CLUSTER: later,
-    REDIS_SENTINEL_HOSTS: later,
-    REDIS_SENTINEL_PORT: later,
-    WEBSOCKET_REDIS_CLUSTER: later,
-    WEBSOCKET_REDIS_SENTINEL_HOSTS: later,
-    WEBSOCKET_REDIS_SENTINEL_PORT: later,
-    WEBSOCKET_SENTINEL_HOSTS: later,
-    WEBSOCKET_SENTINEL_PORT: later,
   }),
 }
 

@@ -1,18 +1,33 @@
 import { X509Certificate } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
 import { decideCredentials, passwordFromFile } from './broker/redis/credentials.ts'
-import { parseRedisUrl } from './broker/redis/url.ts'
+import { type Host, parseHost, parseRedisUrl, type RedisUrl } from './broker/redis/url.ts'
 import type { OptionReader } from './option-reader.ts'
 
 /** How one Redis role is reached. Credentials are already decided; nothing here is ever a URL. */
 export interface RedisTarget {
   source: RedisSource
+  /** With Sentinels, the name of the master: no host. Of a cluster, one node of it. */
   host: string
   port: number
   database: number
   username: string | undefined
   password: string | undefined
   tls: RedisTls | undefined
+  /** Undefined where this is no cluster. */
+  cluster: { seeds: readonly Host[] } | undefined
+  /** Undefined where `host` and `port` are the server's. */
+  sentinel: RedisSentinel | undefined
+}
+
+/** Who says where the primary is. TLS is that of the target. */
+export interface RedisSentinel {
+  /** At least one. */
+  hosts: readonly Host[]
+  username: string | undefined
+  password: string | undefined
+  /** The variable the password came from. */
+  passwordSource: string | undefined
 }
 
 /** Variables the values came from, for messages: `WEBSOCKET_REDIS_URL`, `REDIS_PASSWORD_FILE`… */
@@ -37,9 +52,11 @@ type Prefix = 'REDIS' | 'WEBSOCKET_REDIS'
 
 const TLS = ['TLS_CA_FILE', 'TLS_CERT_FILE', 'TLS_KEY_FILE', 'TLS_SERVER_NAME'] as const
 const PASSWORDS = ['PASSWORD', 'PASSWORD_FILE'] as const
+const SENTINEL = ['PORT', 'USERNAME', 'PASSWORD', 'PASSWORD_FILE'] as const
+const TOPOLOGY = ['CLUSTER', ...SENTINEL.map((name) => `SENTINEL_${name}` as const)] as const
 
 /**
- * Both roles. One whose URL is unset is the other's target as a whole, the same object; credentials
+ * Both roles. One whose URL is unset is the other's target as a whole, Sentinels included, the same object; credentials
  * never travel to a host they were not given for.
  */
 export function readRedisRoles(reader: OptionReader): {
@@ -48,7 +65,12 @@ export function readRedisRoles(reader: OptionReader): {
 } {
   const own = (prefix: Prefix, other: Prefix): RedisTarget | undefined => {
     if (reader.isSet(`${prefix}_URL`)) return readTarget(prefix, other, reader)
-    for (const name of ['USERNAME', ...PASSWORDS, ...TLS] as const) {
+    const hosts = sentinelHosts(prefix, reader)
+    if (hosts !== undefined) {
+      const message = `needs ${prefix}_URL, whose host is the name of the master: redis://mymaster`
+      reader.problem(hosts, message)
+    }
+    for (const name of ['USERNAME', ...PASSWORDS, ...TLS, ...TOPOLOGY] as const) {
       if (!reader.isSet(`${prefix}_${name}`)) continue
       const instead = reader.isSet(`${other}_URL`)
         ? `; ${other}_URL is used with its own credentials (${other}_${name})`
@@ -102,10 +124,73 @@ function readTarget(prefix: Prefix, other: Prefix, reader: OptionReader): RedisT
     username,
     password,
     tls: readTls(prefix, url.tls, reader),
+    ...readTopology(prefix, url, reader),
   }
 }
 
-function readPassword(name: `${Prefix}_PASSWORD_FILE`, reader: OptionReader): string | undefined {
+function readTopology(
+  prefix: Prefix,
+  url: RedisUrl,
+  reader: OptionReader,
+): Pick<RedisTarget, 'cluster' | 'sentinel'> {
+  const address = `${prefix}_URL` as const
+  const hosts = sentinelHosts(prefix, reader)
+  const cluster = reader.value(`${prefix}_CLUSTER`)
+  if (cluster && hosts !== undefined) {
+    reader.problem(hosts, `cannot be set together with ${prefix}_CLUSTER=true`)
+  }
+  if (cluster && url.database !== 0) {
+    reader.problem(address, 'names a database, which a cluster does not have')
+  }
+  if (!cluster && url.others.length > 0) {
+    reader.problem(address, `names several hosts, which takes ${prefix}_CLUSTER=true`)
+  }
+  const seeds = [{ host: url.host, port: url.port }, ...url.others]
+  return {
+    cluster: cluster ? { seeds } : undefined,
+    sentinel: hosts === undefined ? undefined : readSentinel(prefix, hosts, reader),
+  }
+}
+
+/** The variable that names the Sentinels, if one does. */
+function sentinelHosts(prefix: Prefix, reader: OptionReader) {
+  const own = `${prefix}_SENTINEL_HOSTS` as const
+  if (prefix === 'REDIS' || reader.isSet(own)) return reader.isSet(own) ? own : undefined
+  return reader.isSet('WEBSOCKET_SENTINEL_HOSTS') ? 'WEBSOCKET_SENTINEL_HOSTS' : undefined
+}
+
+function readSentinel(
+  prefix: Prefix,
+  variable: NonNullable<ReturnType<typeof sentinelHosts>>,
+  reader: OptionReader,
+): RedisSentinel {
+  const own = `${prefix}_SENTINEL_PORT` as const
+  const alias = prefix === 'WEBSOCKET_REDIS' && !reader.isSet(own)
+  const port = (alias ? reader.value('WEBSOCKET_SENTINEL_PORT') : undefined) ?? reader.value(own)
+  const hosts = (reader.value(variable) ?? []).flatMap((text) => {
+    const host = parseHost(text, port)
+    if (typeof host !== 'string') return [host]
+    reader.problem(variable, host)
+    return []
+  })
+  const credentials = decideCredentials({
+    prefix: `${prefix}_SENTINEL`,
+    username: reader.value(`${prefix}_SENTINEL_USERNAME`),
+    password: reader.value(`${prefix}_SENTINEL_PASSWORD`),
+    passwordFile: readPassword(`${prefix}_SENTINEL_PASSWORD_FILE`, reader),
+    userinfo: undefined,
+  })
+  for (const { variable: about, message, level } of credentials.notes) {
+    reader.warn(about, message, level)
+  }
+  const { username, password, passwordSource } = credentials
+  return { hosts, username, password, passwordSource }
+}
+
+function readPassword(
+  name: `${Prefix}_PASSWORD_FILE` | `${Prefix}_SENTINEL_PASSWORD_FILE`,
+  reader: OptionReader,
+): string | undefined {
   const content = reader.file(name)
   if (content === undefined) return undefined
   const password = passwordFromFile(content)

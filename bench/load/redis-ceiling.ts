@@ -1,6 +1,6 @@
 import { connect } from 'node:net'
 import { roomKeys } from '../../server/broker/redis/keys.ts'
-import { appendScript } from '../../server/broker/redis/scripts.ts'
+import { roomScripts } from '../../server/broker/redis/scripts.ts'
 import { micros } from './clock.ts'
 import type { Target } from './wire.ts'
 
@@ -19,6 +19,7 @@ export async function appendCeiling(
   ms: number,
 ): Promise<number> {
   const content = `{"id":"0","from":{"id":"0"},"body":"${'x'.repeat(bodyBytes - 2)}"}`
+  const { append } = roomScripts(false)
   let sent = 0
   let appended = 0
 
@@ -27,7 +28,7 @@ export async function appendCeiling(
     const keys = roomKeys('ceiling', `room-${sent % ROOMS}`)
     return command([
       ...[sent <= CONNECTIONS ? 'EVAL' : 'EVALSHA'],
-      ...[sent <= CONNECTIONS ? appendScript.source : appendScript.sha, '3'],
+      ...[sent <= CONNECTIONS ? append.source : append.sha, '3'],
       ...[keys.meta, keys.log, keys.dedup('sender', String(sent))],
       ...[keys.channel, 'epoch', '10000', DAY_MS, DAY_MS, DAY_MS],
       ...['0', 'bench', content],

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { CommandArguments } from '../broker/redis/connection.ts'
+import type { CommandArguments } from '../broker/redis/client.ts'
 import { RedisFailure } from '../broker/redis/failure.ts'
 import { type Check, type Finding, failed, note, ok } from './check.ts'
 import { inspected, type Role } from './role.ts'

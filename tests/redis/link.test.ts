@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
-import type { Endpoint } from '../../server/broker/redis/connection.ts'
+import type { Endpoint } from '../../server/broker/redis/client.ts'
 import { RedisFailure } from '../../server/broker/redis/failure.ts'
 import { createRedisLink, type LinkState, type RedisLink } from '../../server/broker/redis/link.ts'
 import { createRoomsProbe, type Probe } from '../../server/broker/redis/probes.ts'
@@ -193,6 +193,7 @@ describe.concurrent('the Redis link', () => {
     const rooms = createRoomsProbe(randomUUID())
     let losses = 0
     const link = openLink(scope, redis, {
+      tag: rooms.tag,
       channel: rooms.channel,
       async run(command, nonce, thorough) {
         if (losses === 1) {

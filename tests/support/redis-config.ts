@@ -18,8 +18,12 @@ export interface RedisOptions {
   port?: number
   /** Data directory; kept when given, else a fresh one that is removed. */
   dir?: string
-  /** Serve TLS only, with these PEM files; clients need no certificate. */
+  /** Further arguments of the program. */
+  args?: readonly string[]
+  /** Serve TLS only, with these PEM files. */
   tls?: TlsFiles
+  /** Clients need a certificate of the same authority. */
+  mutualTls?: boolean
 }
 
 export interface TlsFiles {
@@ -65,7 +69,7 @@ export async function writeRedisConfig(
           `tls-cert-file ${redisQuote(tls.certFile)}`,
           `tls-key-file ${redisQuote(tls.keyFile)}`,
           `tls-ca-cert-file ${redisQuote(tls.caFile)}`,
-          'tls-auth-clients no',
+          `tls-auth-clients ${options.mutualTls ? 'yes' : 'no'}`,
         ]),
     ...(appendonly === false
       ? ['save ""', 'appendonly no']

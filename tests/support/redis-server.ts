@@ -59,8 +59,13 @@ export async function startRedis(scope: Scope, options: RedisOptions = {}): Prom
   let child: Child
 
   async function cliWith(credentials: Credentials, args: string[], input = ''): Promise<string> {
+    const { tls: files } = options
+    const certificate =
+      files === undefined || !options.mutualTls
+        ? []
+        : ['--cert', files.certFile, '--key', files.keyFile]
     // Whatever is wrong with the certificate: it is for others to notice.
-    const tls = options.tls === undefined ? [] : ['--tls', '--insecure']
+    const tls = files === undefined ? [] : ['--tls', '--insecure', ...certificate]
     const user = credentials.username === undefined ? [] : ['--user', credentials.username]
     const env: Record<string, string> = { PATH: process.env['PATH'] ?? '' }
     if (credentials.password !== undefined) env['REDISCLI_AUTH'] = credentials.password
@@ -81,7 +86,9 @@ export async function startRedis(scope: Scope, options: RedisOptions = {}): Prom
 
   async function start(): Promise<void> {
     const config = await writeRedisConfig(dir, port, password, options)
-    const started = await startChild(scope, 'redis-server', [config], { cwd: dir })
+    const started = await startChild(scope, 'redis-server', [config, ...(options.args ?? [])], {
+      cwd: dir,
+    })
     started.onLine((line) => void log.push(line))
     child = started
     await eventually(

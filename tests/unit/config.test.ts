@@ -200,16 +200,6 @@ describe('problems', () => {
     expect(config({ DEDUP_WINDOW: '1h', ROOM_LOG_TTL: '1h' }).dedupWindowMs).toBe(3_600_000)
   })
 
-  test('what this version cannot do is refused, not ignored', () => {
-    for (const variable of ['REDIS_CLUSTER', 'WEBSOCKET_REDIS_CLUSTER']) {
-      expect(problems({ [variable]: 'true' })).toMatchObject([{ variable }])
-      expect(problems({ [variable]: 'False' })).toEqual([])
-    }
-    for (const variable of ['REDIS_SENTINEL_HOSTS', 'WEBSOCKET_SENTINEL_HOSTS']) {
-      expect(problems({ [variable]: 'sentinel-1' })).toMatchObject([{ variable }])
-    }
-  })
-
   test('no problem or warning repeats a value', () => {
     const canary = 'hunter2'
     const unreadable = () => {

@@ -73,9 +73,11 @@ export function createAdapter(link: RedisLink, keyPrefix: string): RoomsAdapter 
     },
     // The adapter reports a rejected publication to its caller or drops it; it never goes unhandled.
     sPublish: (channel: string, payload: string | Buffer) =>
-      link.command(['PUBLISH', channel, payload]),
+      link.command([link.sharded ? 'SPUBLISH' : 'PUBLISH', channel, payload]),
     sendCommand: async (args: string[]) =>
-      link.command(args.map((arg) => (arg === 'SHARDNUMSUB' ? 'NUMSUB' : arg))),
+      link.command(
+        link.sharded ? args : args.map((arg) => (arg === 'SHARDNUMSUB' ? 'NUMSUB' : arg)),
+      ),
   }
   return {
     adapter: createShardedAdapter(client, client, { channelPrefix }),

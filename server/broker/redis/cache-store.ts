@@ -49,7 +49,7 @@ export function createRedisCacheStore(link: RedisLink, keyPrefix: string): Cache
     async remove(key) {
       const { value, claim } = cacheKeys(keyPrefix, key)
       await link.command(['DEL', value, claim])
-      await link.command(['PUBLISH', channel, key])
+      await link.command([link.sharded ? 'SPUBLISH' : 'PUBLISH', channel, key])
     },
     onRemoved(listener) {
       // Removals may have been missed while the subscription was away.

@@ -1,5 +1,5 @@
 import { connect } from 'node:tls'
-import type { Endpoint } from './connection.ts'
+import type { Endpoint } from './client.ts'
 
 /** Renewed certificates are noticed within this time, at the price of a handshake. */
 const EVERY_MS = 6 * 60 * 60 * 1000

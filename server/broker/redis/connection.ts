@@ -1,38 +1,44 @@
-import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createClient, ErrorReply } from 'redis'
-import { classify, type FailureKind, RedisFailure } from './failure.ts'
+import { ErrorReply } from 'redis'
+import {
+  type Address,
+  type Client,
+  CONNECT_DEADLINE_MS,
+  type CommandArguments,
+  discard,
+  type Endpoint,
+  newClient,
+  speaksPlainText,
+  toFailure,
+} from './client.ts'
+import { type FailureKind, type Redirection, RedisFailure } from './failure.ts'
 import { createPatience } from './patience.ts'
+import { bySlot } from './slots.ts'
 import { createSubscriptionBatches } from './subscription-batches.ts'
-
-/** Where and as whom to connect; a part of `RedisTarget`, so never a URL. */
-export interface Endpoint {
-  host: string
-  port: number
-  database: number
-  username: string | undefined
-  password: string | undefined
-  tls:
-    | {
-        ca: string | undefined
-        cert: string | undefined
-        key: string | undefined
-        serverName: string | undefined
-      }
-    | undefined
-}
 
 export interface ConnectionObserver {
   /** Connected, authenticated, subscriptions restored. */
   up(): void
   /** An attempt failed or a connection was lost. */
   failed(failure: RedisFailure): void
+  /**
+   * This server serves the slot of these sharded channels no longer: they are unsubscribed.
+   *
+   * @param where where they are, if it said so
+   */
+  moved?(channels: readonly string[], where?: Redirection): void
+}
+
+export interface ConnectionOptions {
+  /** Asked before each attempt for where the server is now. */
+  locate?: (() => Promise<Address>) | undefined
+  /** Channels are those of a cluster: SSUBSCRIBE. */
+  sharded?: boolean
 }
 
 export type ChannelListener = (message: Buffer) => void
 /** @param channel the one that a message was published to */
 export type PatternListener = (message: Buffer, channel: string) => void
-export type CommandArguments = readonly (string | Buffer)[]
 
 /**
  * One connection to one Redis server that comes back by itself for as long as it is open. Every
@@ -41,6 +47,8 @@ export type CommandArguments = readonly (string | Buffer)[]
  */
 export interface Connection {
   readonly up: boolean
+  /** Where it is connected to; undefined while it is not. */
+  readonly address: Address | undefined
   /**
    * Sends one command now or rejects with `RedisFailure`; nothing is queued while disconnected.
    * `outcomeUnknown` is set where the command had been handed to the socket.
@@ -60,16 +68,16 @@ export interface Connection {
   subscribePattern(pattern: string, listener: PatternListener, refused: () => void): void
   /** Settles as `work` does, or rejects with `timeout` when the server is silent for so long. */
   expect<T>(deadlineMs: number, work: Promise<T>): Promise<T>
-  /** Drops the connection and makes a new one: for a peer that is there but does not answer. */
-  replace(): void
+  /**
+   * Drops the connection and makes a new one: for a peer that is there but does not answer, or is no
+   * longer the right one. `kind` is what the observer is told.
+   */
+  replace(kind?: FailureKind): void
   close(): void
 }
 
 /** A command on a healthy server takes well under 10 ms; D7 promises an error within 2 s. */
 const COMMAND_DEADLINE_MS = 1500
-/** TCP, TLS and authentication together. */
-const CONNECT_DEADLINE_MS = 4000
-const PLAIN_DEADLINE_MS = 1000
 /** First and longest pause between attempts; "whole within 2 s of Redis being back" needs a short one. */
 const RETRY_FIRST_MS = 30
 const RETRY_MAX_MS = 500
@@ -82,77 +90,18 @@ const AUTH_KINDS: ReadonlySet<FailureKind> = new Set([
   'maxclients',
 ])
 
-type Client = ReturnType<typeof newClient>
-
-/** A client that connects once, as the endpoint says; whoever wants it back makes a new one. */
-export function newClient(endpoint: Endpoint, signal: AbortSignal) {
-  const { host, port, tls } = endpoint
-  const common = {
-    // The client itself ends only a socket that is connected, TLS included.
-    signal,
-    connectTimeout: CONNECT_DEADLINE_MS,
-    // The client never reconnects: each attempt is a client of its own, so that attempts can be
-    // bounded, classified and given new credentials, and subscriptions restored before `up`.
-    reconnectStrategy: (_retries: number, cause: Error) => cause,
-  }
-  return createClient({
-    socket:
-      tls === undefined
-        ? { host, port, ...common }
-        : {
-            host,
-            port,
-            ...common,
-            tls: true as const,
-            ...(tls.serverName === undefined ? {} : { servername: tls.serverName }),
-            ...(tls.ca === undefined ? {} : { ca: tls.ca }),
-            ...(tls.cert === undefined ? {} : { cert: tls.cert }),
-            ...(tls.key === undefined ? {} : { key: tls.key }),
-          },
-    ...(endpoint.username === undefined ? {} : { username: endpoint.username }),
-    ...(endpoint.password === undefined ? {} : { password: endpoint.password }),
-    database: endpoint.database,
-    disableOfflineQueue: true,
-    // Both would need rights that a least-privilege user does not have.
-    disableClientInfo: true,
-    maintNotifications: 'disabled',
-    commandOptions: { timeout: 0 },
-  })
-}
-
-/**
- * Whether a Redis without TLS is there: most often it does not refuse a TLS handshake, but takes it
- * for a command and waits for the end of its line.
- */
-function speaksPlainText({ host, port }: Endpoint): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ host, port }, () => socket.write('PING\r\n')).unref()
-    socket.setTimeout(PLAIN_DEADLINE_MS, () => socket.destroy())
-    socket.on('error', () => undefined)
-    socket.once('close', () => resolve(false))
-    socket.once('data', (reply) => {
-      resolve(/^[+-]/.test(reply.toString()))
-      socket.destroy()
-    })
-  })
-}
-
 export function createConnection(
   endpoint: () => Endpoint,
   observer: ConnectionObserver,
+  { locate, sharded = false }: ConnectionOptions = {},
 ): Connection {
   const channels = new Map<string, ChannelListener>()
   const patterns: { pattern: string; listener: PatternListener; refused: () => void }[] = []
   let current: Client | undefined
+  let address: Address | undefined
   let closed = false
   let replaced = new AbortController()
   const patience = createPatience()
-
-  function discard(client: Client): void {
-    client.removeAllListeners()
-    client.on('error', () => undefined) // whatever it still has to say is known
-    client.destroy()
-  }
 
   function onMessage(message: Buffer, channel: Buffer): void {
     patience.heard()
@@ -169,6 +118,30 @@ export function createConnection(
     }
   }
 
+  /** Channels of a slot that is elsewhere are given up; whatever else is refused is an error. */
+  async function subscribe(client: Client, names: string[]): Promise<void> {
+    if (!sharded) return client.subscribe(names, onMessage, true)
+    const groups = bySlot(names).map((group) =>
+      client.sSubscribe(group, onMessage, true).catch((error: unknown) => {
+        const { redirection } = toFailure(error, false)
+        if (redirection === undefined) throw error
+        giveUp(group, redirection)
+      }),
+    )
+    await Promise.all(groups)
+  }
+
+  function giveUp(names: readonly string[], where?: Redirection): void {
+    const wanted = names.filter((name) => channels.delete(name))
+    if (wanted.length > 0) observer.moved?.(wanted, where)
+  }
+
+  async function unsubscribe(client: Client, names: string[]): Promise<void> {
+    // With its listener: without it a SUBSCRIBE that follows before the reply is not even sent.
+    if (!sharded) return client.unsubscribe(names, onMessage, true)
+    await Promise.all(bySlot(names).map((group) => client.sUnsubscribe(group, onMessage, true)))
+  }
+
   /** Connects and subscribes to everything wanted, including what is added meanwhile. */
   async function establish(client: Client): Promise<void> {
     await client.connect()
@@ -177,7 +150,7 @@ export function createConnection(
     for (;;) {
       const missing = [...channels.keys()].filter((channel) => !done.has(channel))
       if (missing.length === 0) break
-      await client.subscribe(missing, onMessage, true)
+      await subscribe(client, missing)
       for (const channel of missing) done.add(channel)
     }
     current = client // in the step that found nothing missing, so that nothing slips in between
@@ -185,15 +158,17 @@ export function createConnection(
 
   /** One attempt: resolves when the connection it made has ended, rejects if it made none. */
   async function connectOnce(): Promise<void> {
-    const target = endpoint()
     replaced = new AbortController()
     const { signal } = replaced
+    const target = { ...endpoint(), ...(await locate?.()) }
+    if (signal.aborted) throw new RedisFailure('closed')
     const client = newClient(target, signal)
     const ended = new Promise<never>((_resolve, reject) => {
       client.on('error', reject)
       client.on('end', () => reject(new RedisFailure('closed')))
-      signal.addEventListener('abort', () => reject(new RedisFailure('timeout')))
+      signal.addEventListener('abort', () => reject(new RedisFailure(signal.reason ?? 'closed')))
     })
+    client.on('sharded-channel-moved', (channel: string) => giveUp([channel]))
     try {
       try {
         await patience.expect(CONNECT_DEADLINE_MS, Promise.race([establish(client), ended]))
@@ -202,6 +177,7 @@ export function createConnection(
         const unanswered = target.tls !== undefined && failure.kind === 'timeout'
         throw unanswered && (await speaksPlainText(target)) ? new RedisFailure('tls') : failure
       }
+      address = { host: target.host, port: target.port }
       observer.up()
       await ended.catch((cause: unknown) => {
         current = undefined
@@ -209,8 +185,9 @@ export function createConnection(
       })
     } finally {
       current = undefined
+      address = undefined
       discard(client)
-      replaced.abort()
+      replaced.abort('closed')
     }
   }
 
@@ -247,12 +224,11 @@ export function createConnection(
   const batches = createSubscriptionBatches({
     async subscribe(names) {
       if (current === undefined) return
-      await onClient(COMMAND_DEADLINE_MS, (client) => client.subscribe(names, onMessage, true))
+      await onClient(COMMAND_DEADLINE_MS, (client) => subscribe(client, names))
     },
     async unsubscribe(names) {
       if (current === undefined) return
-      // With its listener: without it a SUBSCRIBE that follows before the reply is not even sent.
-      await onClient(COMMAND_DEADLINE_MS, (client) => client.unsubscribe(names, onMessage, true))
+      await onClient(COMMAND_DEADLINE_MS, (client) => unsubscribe(client, names))
     },
   })
 
@@ -261,6 +237,9 @@ export function createConnection(
   return {
     get up() {
       return current !== undefined
+    },
+    get address() {
+      return address
     },
     command: (args, deadlineMs = COMMAND_DEADLINE_MS) =>
       onClient(deadlineMs, (client) => client.sendCommand([...args])),
@@ -285,24 +264,13 @@ export function createConnection(
       if (current !== undefined) void listen(current, wanted).catch(() => undefined) // it is lost
     },
     expect: patience.expect,
-    replace() {
-      replaced.abort()
+    replace(kind = 'timeout') {
+      replaced.abort(kind)
     },
     close() {
       closed = true
-      replaced.abort()
+      replaced.abort('closed')
       patience.stop()
     },
   }
-}
-
-/** Replies mean the command was refused; everything else leaves open whether it was executed. */
-export function toFailure(error: unknown, overTls: boolean, sent = false): RedisFailure {
-  if (error instanceof RedisFailure) return error
-  const { kind, detail } = classify(error, overTls)
-  const refused = error instanceof ErrorReply
-  return new RedisFailure(kind, {
-    outcomeUnknown: sent && !refused,
-    ...(detail === undefined ? {} : { detail }),
-  })
 }

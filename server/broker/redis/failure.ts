@@ -20,6 +20,8 @@ export type FailureKind =
   /** The database number in the URL does not exist there. */
   | 'database'
   | 'closed'
+  /** No Sentinel names a primary. */
+  | 'sentinel'
   /** Fewer replicas than ROOM_ACK_REPLICAS, or than Redis' own min-replicas-to-write. */
   | 'replicas'
   /** Redis lost a script; the caller loads it again, so that nobody else sees this. */
@@ -35,8 +37,17 @@ export class RedisFailure extends Error {
   readonly kind: FailureKind
   /** A command of ours may have been executed all the same. */
   readonly outcomeUnknown: boolean
+  /** A node of a cluster says who does what was asked. */
+  readonly redirection: Redirection | undefined
 
-  constructor(kind: FailureKind, options: { outcomeUnknown?: boolean; detail?: string } = {}) {
+  constructor(
+    kind: FailureKind,
+    options: {
+      outcomeUnknown?: boolean
+      detail?: string
+      redirection?: Redirection | undefined
+    } = {},
+  ) {
     super(
       options.detail === undefined
         ? EXPLANATIONS[kind]
@@ -44,8 +55,19 @@ export class RedisFailure extends Error {
     )
     this.kind = kind
     this.outcomeUnknown = options.outcomeUnknown ?? false
+    this.redirection = options.redirection
   }
 }
+
+/**
+ * What a node of a cluster answers about a slot that it does not have, or not whole; the command was not
+ * executed. An empty host is that of the node which answered.
+ */
+export type Redirection =
+  /** The slot belongs to another node. */
+  | { type: 'moved' | 'ask'; slot: number; host: string; port: number }
+  /** Keys of one command are on both sides of a move that is under way. */
+  | { type: 'later' }
 
 const EXPLANATIONS: Record<FailureKind, string> = {
   parse: 'the reply could not be understood; is this a Redis server?',
@@ -66,6 +88,8 @@ const EXPLANATIONS: Record<FailureKind, string> = {
   database: 'Redis has no database of this number',
   closed:
     'the connection was closed; if this repeats at once, check whether the port wants TLS (rediss://)',
+  sentinel:
+    'no Sentinel names a primary; check the name of the master in the URL and the Sentinels',
   replicas: 'too few replicas confirmed the write',
   noscript: 'Redis does not know the script',
   other: 'unexpected error',
@@ -102,6 +126,14 @@ const BY_CODE: Record<string, FailureKind> = {
   ECONNRESET: 'closed',
   EPIPE: 'closed',
   EPROTO: 'tls',
+}
+
+/** The redirection that an error reply is, if it is one. */
+export function redirectionIn(reply: string): Redirection | undefined {
+  if (reply.startsWith('TRYAGAIN')) return { type: 'later' }
+  const [, word, slot, host = '', port] = /^(MOVED|ASK) (\d+) (.*):(\d+)$/.exec(reply.trim()) ?? []
+  if (word === undefined) return undefined
+  return { type: word === 'ASK' ? 'ask' : 'moved', slot: Number(slot), host, port: Number(port) }
 }
 
 /** Names of what NOPERM says is missing: a command or the word key or channel, never a name of either. */

@@ -5,7 +5,7 @@ import { roomKeys } from './keys.ts'
 import type { RedisLogOptions } from './log.ts'
 import type { Replication } from './replication.ts'
 import { type Command, callScript } from './script-call.ts'
-import { appendScript } from './scripts.ts'
+import { roomScripts } from './scripts.ts'
 import { writeError } from './store-errors.ts'
 
 /**
@@ -39,8 +39,10 @@ export function createGroupCommit(
   command: Command,
   options: RedisLogOptions,
   replication: Replication | undefined,
+  sharded = false,
 ): GroupCommit {
   const { keyPrefix, newEpoch } = options
+  const { append } = roomScripts(sharded)
   const retention = [
     String(options.logMax),
     String(options.logTtlMs),
@@ -69,7 +71,7 @@ export function createGroupCommit(
         names.push(keys.content(sender, digest ?? `#${message.id}`))
       }
     }
-    return callScript(command, appendScript, names, args)
+    return callScript(command, append, names, args)
   }
 
   async function run(room: string, waiting: Pending[]): Promise<void> {
@@ -78,7 +80,7 @@ export function createGroupCommit(
       try {
         const reply = await store(room, batch)
         const taken = batch.splice(0, Number(reply[3]))
-        void settle(taken, reply)
+        void settle(room, taken, reply)
         if (batch.length > 0) throw new RedisFailure(classify(String(reply[4])).kind)
       } catch (error) {
         for (const { reject } of batch) reject(writeError(error))
@@ -91,9 +93,15 @@ export function createGroupCommit(
   }
 
   /** D1, also before a duplicate is acknowledged: its first attempt may have failed right here. */
-  async function settle(taken: readonly Pending[], reply: readonly unknown[]): Promise<void> {
+  async function settle(
+    room: string,
+    taken: readonly Pending[],
+    reply: readonly unknown[],
+  ): Promise<void> {
     try {
-      if (replication !== undefined && taken.length > 0) await replication.confirmed()
+      if (replication !== undefined && taken.length > 0) {
+        await replication.confirmed(roomKeys(keyPrefix, room).meta)
+      }
     } catch (error) {
       for (const { reject } of taken) reject(writeError(error))
       return

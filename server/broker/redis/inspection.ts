@@ -1,11 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import {
-  type ChannelListener,
-  type CommandArguments,
-  type Endpoint,
-  newClient,
-  toFailure,
-} from './connection.ts'
+import { type CommandArguments, type Endpoint, newClient, toFailure } from './client.ts'
+import type { ChannelListener } from './connection.ts'
 import { RedisFailure } from './failure.ts'
 
 /**

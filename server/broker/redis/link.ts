@@ -1,15 +1,15 @@
 import { randomUUID } from 'node:crypto'
+import type { CommandArguments, Endpoint } from './client.ts'
 import {
   type ChannelListener,
-  type CommandArguments,
   type Connection,
   createConnection,
-  type Endpoint,
   type PatternListener,
 } from './connection.ts'
-import { type FailureKind, RedisFailure } from './failure.ts'
+import { type FailureKind, type Redirection, RedisFailure } from './failure.ts'
 import type { Probe } from './probes.ts'
 import type { Command } from './script-call.ts'
+import type { Sentinels } from './sentinels.ts'
 
 export type RedisRole = 'rooms' | 'cache'
 
@@ -27,25 +27,42 @@ export interface LinkObserver {
   probed(roundTripMs: number): void
 }
 
+/** A connection for commands that block, to one server. */
+export interface Dedicated {
+  readonly connection: Connection
+  /** A hash tag whose keys this server serves. */
+  readonly tag: string
+}
+
 /**
  * What one role has to its Redis: a connection for commands and, where messages are received, one
  * for subscriptions. It is `ok` only while a probe goes round: what the role does, done once, and a
  * published nonce that comes back through the subscription, because PING proves neither.
+ *
+ * On a cluster (cluster-link.ts) it is such a pair for each primary, behind the same interface: a
+ * command goes where its first key is, all keys of one command share a slot.
  */
 export interface RedisLink {
   readonly state: LinkState
+  /** Channels are a cluster's: what is published to them goes out with SPUBLISH. */
+  readonly sharded: boolean
   /** Resolves when the first probe has come back. */
   readonly ready: Promise<void>
   /**
    * Sends a command; rejects with `RedisFailure`, at once while commands are known to fail (D7).
    */
   command(args: CommandArguments): Promise<unknown>
+  /** The same to every primary; one that does not answer fails it. */
+  commandEach(args: CommandArguments): Promise<unknown[]>
   subscribe(channel: string, listener: ChannelListener): Promise<void>
   unsubscribe(channel: string): Promise<void>
   /** To all channels that a glob matches, for the life of the link; `refused` where the ACL forbids. */
   subscribePattern(pattern: string, listener: PatternListener, refused: () => void): void
-  /** One more connection to the same server, for commands that block; closed with the link. */
-  dedicated(): Connection
+  /**
+   * Opens one more connection to each server there is and will be, for commands that block; they are
+   * closed with the link. Returns which one serves a key; undefined while none is known.
+   */
+  dedicated(): (key: string) => Dedicated | undefined
   /**
    * Calls back each time the link becomes `ok` after subscriptions were interrupted, and when Redis
    * turns out to have lost data.
@@ -62,6 +79,24 @@ export interface LinkDeps {
   /** What proves that the link works; one with a channel needs a connection that receives. */
   probe: Probe
   observer: LinkObserver
+  /** They say where the server is; where `endpoint` says, without them. Closed with the link. */
+  sentinels?: Sentinels
+}
+
+/** What the link to one primary of a cluster needs besides. */
+export interface Membership {
+  /** Another probe, of a slot that this primary serves: that of the one before is leaving. */
+  probe(): Probe
+  /** This primary serves these channels no longer. */
+  moved(channels: readonly string[], where?: Redirection): void
+  /** The role has channels. */
+  receives: boolean
+}
+
+/** A link to one primary of a cluster. Where a slot went is no trouble of its own: others ask for it there. */
+export interface ShardLink extends RedisLink {
+  /** Where an ASK redirection leads to. */
+  commandAsking(args: CommandArguments): Promise<unknown>
 }
 
 /** A frozen Redis is noticed after at most interval + deadline; D7 promises 2 s. */
@@ -69,6 +104,10 @@ const PROBE_INTERVAL_MS = 500
 const PROBE_DEADLINE_MS = 900
 /** A peer that has been silent for this long is given up and connected to anew. */
 const REPLACE_AFTER_MS = 5000
+/** One that is no primary is asked for anew, but not in a loop. */
+const REPLACE_EVERY_MS = 400
+/** Slots leave one by one; one that finds none of its own after so many tries has none. */
+const MAX_PROBES_MOVED = 20
 
 /** Kinds in a reply that mean that commands in general fail, not just the one at hand. */
 const GENERAL: ReadonlySet<FailureKind> = new Set([
@@ -84,12 +123,18 @@ const GENERAL: ReadonlySet<FailureKind> = new Set([
   'closed',
 ])
 
-export function createRedisLink(deps: LinkDeps): RedisLink {
-  const { role, observer } = deps
-  const { channel } = deps.probe
+export function createRedisLink(deps: LinkDeps): RedisLink
+export function createRedisLink(deps: LinkDeps, membership: Membership): ShardLink
+export function createRedisLink(deps: LinkDeps, membership?: Membership): ShardLink {
+  const { role, observer, sentinels } = deps
+  const sharded = membership !== undefined
+  const how = { locate: sentinels?.locate, sharded }
+  let { probe: prober } = deps
   const changeListeners: ((state: LinkState) => void)[] = []
   const restoredListeners: (() => void)[] = []
   const dedicated: Connection[] = []
+  let replacedAt = Number.NEGATIVE_INFINITY
+  let probesMoved = 0
   let state: LinkState = { name: 'starting' }
   /** Commands are refused without asking; the state says why. */
   let refusing = true
@@ -137,48 +182,92 @@ export function createRedisLink(deps: LinkDeps): RedisLink {
     for (const listener of restoredListeners) listener()
   }
 
-  const commands = createConnection(deps.endpoint, {
-    up: () => probeSoon(),
-    failed(failure) {
-      refusing = true
-      fail(failure)
+  const commands = createConnection(
+    deps.endpoint,
+    {
+      up: () => probeSoon(),
+      failed(failure) {
+        refusing = true
+        fail(failure)
+      },
     },
-  })
+    how,
+  )
 
-  const subscriptions: Connection | undefined = channel
-    ? createConnection(deps.endpoint, {
-        up: () => probeSoon(),
-        failed(failure) {
-          interrupted = true
-          // The nonce went with the connection. Waiting for silence would be no end: the next
-          // connection may never be silent.
-          awaited?.lost(failure)
-          fail(failure)
+  const receives = membership?.receives ?? prober.channel !== undefined
+  const subscriptions: Connection | undefined = receives
+    ? createConnection(
+        deps.endpoint,
+        {
+          up: () => probeSoon(),
+          failed(failure) {
+            interrupted = true
+            // The nonce went with the connection. Waiting for silence would be no end: the next
+            // connection may never be silent.
+            awaited?.lost(failure)
+            fail(failure)
+          },
+          moved: (channels, where) => membership?.moved(channels, where),
         },
-      })
+        how,
+      )
     : undefined
-  // Not confirmed before the connection is up, which confirms it: nothing to wait for or to fail.
-  if (channel !== undefined) {
-    subscriptions
-      ?.subscribe(channel, (nonce) => {
-        if (nonce.toString() === awaited?.nonce) awaited.arrived()
-      })
-      .catch(() => undefined)
+
+  async function listen(channel: string | undefined): Promise<void> {
+    if (channel === undefined) return
+    await subscriptions?.subscribe(channel, (nonce) => {
+      if (nonce.toString() === awaited?.nonce) awaited.arrived()
+    })
   }
+  // Not confirmed before the connection is up, which confirms it: nothing to wait for or to fail.
+  listen(prober.channel).catch(() => undefined)
+
+  /** A slot of this primary's is leaving: proves that it works with another. */
+  async function probeElsewhere({ probe: another }: Membership): Promise<void> {
+    const left = prober.channel
+    prober = another()
+    await listen(prober.channel)
+    if (left !== undefined) subscriptions?.unsubscribe(left).catch(() => undefined) // it left by itself
+  }
+
+  /** All connections anew; where to, the Sentinels say. */
+  function replaceAll(kind: FailureKind): void {
+    replacedAt = performance.now()
+    for (const connection of connections()) connection.replace(kind)
+  }
+
+  const connections = () => [commands, ...(subscriptions ? [subscriptions] : []), ...dedicated]
+
+  /** Leaves a server that answers, but that the Sentinels no longer name. */
+  async function relocate(): Promise<void> {
+    if (sentinels === undefined) return
+    const { host, port } = await sentinels.locate()
+    for (const connection of connections()) {
+      const { address } = connection
+      if (address !== undefined && (address.host !== host || address.port !== port)) {
+        connection.replace('closed')
+      }
+    }
+  }
+  const relocateSoon = () => void relocate().catch(() => undefined) // nobody knows better
+  sentinels?.onSwitch(relocateSoon)
 
   /** Writes, publishes, and waits for the nonce to come back through the subscription. */
   async function roundTrip(): Promise<boolean> {
     const nonce = randomUUID()
-    const arrival = subscriptions?.expect(
-      PROBE_DEADLINE_MS,
-      new Promise<void>((arrived, lost) => {
-        awaited = { nonce, arrived, lost }
-      }),
-    )
+    const arrival =
+      prober.channel === undefined
+        ? undefined
+        : subscriptions?.expect(
+            PROBE_DEADLINE_MS,
+            new Promise<void>((arrived, lost) => {
+              awaited = { nonce, arrived, lost }
+            }),
+          )
     const command: Command = (args) => commands.command(args, PROBE_DEADLINE_MS)
     const thorough = state.name !== 'ok'
-    const work = deps.probe.run(command, nonce, thorough).catch((error: unknown) => {
-      refusing = true
+    const work = prober.run(command, nonce, thorough).catch((error: unknown) => {
+      if (!isRedirected(error)) refusing = true
       throw error
     })
     const [, dataKept] = await Promise.all([arrival, work])
@@ -192,21 +281,33 @@ export function createRedisLink(deps: LinkDeps): RedisLink {
     try {
       const dataKept = await roundTrip()
       observer.probed(performance.now() - started)
+      probesMoved = 0
       succeed(dataKept)
     } catch (error) {
-      if (closed) return
-      const failure = toRedisFailure(error)
-      fail(failure)
-      const now = performance.now()
-      if (failure.kind !== 'timeout') answeredAt = now
-      if (now - answeredAt > REPLACE_AFTER_MS) {
-        answeredAt = now
-        commands.replace()
-        subscriptions?.replace()
-      }
+      await probeFailed(toRedisFailure(error))
     } finally {
       probing = false
     }
+  }
+
+  async function probeFailed(failure: RedisFailure): Promise<void> {
+    if (closed) return
+    if (membership !== undefined && isRedirected(failure) && probesMoved < MAX_PROBES_MOVED) {
+      probesMoved += 1
+      await probeElsewhere(membership).catch(() => undefined) // the next probe tells
+      setImmediate(probeSoon)
+      return
+    }
+    fail(failure)
+    const now = performance.now()
+    if (failure.kind !== 'timeout') answeredAt = now
+    if (now - answeredAt > REPLACE_AFTER_MS) {
+      answeredAt = now
+      replaceAll('timeout')
+    } else if (failure.kind === 'readonly' && now - replacedAt > REPLACE_EVERY_MS) {
+      // The primary became a replica; whoever leads to it, a name or the Sentinels, may know the new one.
+      replaceAll('closed')
+    } else relocateSoon()
   }
 
   function probeSoon(): void {
@@ -221,24 +322,37 @@ export function createRedisLink(deps: LinkDeps): RedisLink {
     })
   }
 
+  async function command(args: CommandArguments, asking = false): Promise<unknown> {
+    if (refusing) throw new RedisFailure(state.name === 'down' ? state.kind : 'closed')
+    try {
+      // Written in one go, so that nothing comes between the two.
+      if (asking) commands.command(['ASKING']).catch(() => undefined) // what follows fails as well
+      return await commands.command(args)
+    } catch (error) {
+      const failure = toRedisFailure(error)
+      if (GENERAL.has(failure.kind) && !isRedirected(failure)) {
+        refusing = true
+        fail(failure)
+        if (failure.kind === 'readonly') probeSoon()
+      }
+      throw failure
+    }
+  }
+
+  /** Standalone, a redirection is a failure like others: this is one node of a cluster. */
+  function isRedirected(error: unknown): boolean {
+    return sharded && error instanceof RedisFailure && error.redirection !== undefined
+  }
+
   return {
     get state() {
       return state
     },
     ready,
-    async command(args) {
-      if (refusing) throw new RedisFailure(state.name === 'down' ? state.kind : 'closed')
-      try {
-        return await commands.command(args)
-      } catch (error) {
-        const failure = toRedisFailure(error)
-        if (GENERAL.has(failure.kind)) {
-          refusing = true
-          fail(failure)
-        }
-        throw failure
-      }
-    },
+    sharded,
+    command,
+    commandAsking: (args) => command(args, true),
+    commandEach: async (args) => [await command(args)],
     async subscribe(channel, listener) {
       if (subscriptions === undefined) throw new Error(`the ${role} link does not receive`)
       await subscriptions.subscribe(channel, listener)
@@ -250,9 +364,16 @@ export function createRedisLink(deps: LinkDeps): RedisLink {
       subscriptions?.subscribePattern(pattern, listener, refused)
     },
     dedicated() {
-      const connection = createConnection(deps.endpoint, { up: () => undefined, failed: fail })
+      const observing = { up: () => undefined, failed: fail }
+      const connection = createConnection(deps.endpoint, observing, how)
       dedicated.push(connection)
-      return connection
+      const serving: Dedicated = {
+        connection,
+        get tag() {
+          return prober.tag
+        },
+      }
+      return () => serving
     },
     onRestored: (listener) => void restoredListeners.push(listener),
     onChange: (listener) => void changeListeners.push(listener),
@@ -262,6 +383,7 @@ export function createRedisLink(deps: LinkDeps): RedisLink {
       commands.close()
       subscriptions?.close()
       for (const connection of dedicated) connection.close()
+      sentinels?.close()
     },
   }
 }

@@ -17,7 +17,7 @@ import { roomKeys } from './keys.ts'
 import type { RedisLink } from './link.ts'
 import type { Replication } from './replication.ts'
 import { callScript } from './script-call.ts'
-import { labelScript, readLabelledScript, readScript, renewScript, type Script } from './scripts.ts'
+import { roomScripts, type Script } from './scripts.ts'
 import { rethrowRead, rethrowWrite } from './store-errors.ts'
 
 export interface RedisLogOptions {
@@ -45,6 +45,7 @@ export function createRedisLog(
   const logTtl = String(options.logTtlMs)
   // Meta outlives the log, which outlives the ids: a room never forgets its epoch first.
   const metaTtl = String(options.logTtlMs + options.dedupWindowMs)
+  const scripts = roomScripts(link.sharded)
   let listener: LogListener | undefined
 
   link.onRestored(() => listener?.restored())
@@ -70,8 +71,8 @@ export function createRedisLog(
       keys.channel,
     ]
     const names = [keys.meta, keys.log]
-    if (!options.labelled) return pageOf(await run(readScript, names, args))
-    const [reply, labels] = await run(readLabelledScript, [...names, keys.labels], args)
+    if (!options.labelled) return pageOf(await run(scripts.read, names, args))
+    const [reply, labels] = await run(scripts.readLabelled, [...names, keys.labels], args)
     const page = pageOf(reply as unknown[])
     putOn(page.entries, (labels as unknown[]).map(labelledOf))
     return page
@@ -89,7 +90,7 @@ export function createRedisLog(
   }
 
   return {
-    append: createGroupCommit(link.command, options, replication),
+    append: createGroupCommit(link.command, options, replication, link.sharded),
     read: (room, query) => read(room, query).catch(rethrowRead),
     verify: (positions, quick = false) =>
       // The client writes what one tick asks for in one go: this is the pipeline.
@@ -101,7 +102,7 @@ export function createRedisLog(
     async renew(room, epoch): Promise<Tail> {
       const keys = roomKeys(keyPrefix, room)
       const reply = await run(
-        renewScript,
+        scripts.renew,
         [keys.meta, keys.log],
         [keys.channel, newEpoch(), epoch, logTtl, metaTtl],
       ).catch(rethrowWrite)
@@ -111,7 +112,7 @@ export function createRedisLog(
       const keys = roomKeys(keyPrefix, room)
       const names = [keys.meta, keys.log, keys.labels]
       const args = [keys.channel, String(offset), String(at), labels, logTtl]
-      const reply: unknown = await run(labelScript, names, args).catch(rethrowWrite)
+      const reply: unknown = await run(scripts.label, names, args).catch(rethrowWrite)
       return Number(reply) === 1
     },
     async labels(room, from, to) {

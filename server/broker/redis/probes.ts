@@ -1,11 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import { claimScript, lookUpScript, putScript } from './cache-scripts.ts'
+import { RedisFailure } from './failure.ts'
 import { roomKeys } from './keys.ts'
 import { type Command, callScript } from './script-call.ts'
-import { appendScript, readScript, renewScript } from './scripts.ts'
+import { roomScripts } from './scripts.ts'
 
 /** How a role proves that its Redis does what the role needs, with every right that takes. */
 export interface Probe {
+  /** The hash tag of its keys. */
+  readonly tag: string
   /** Where the nonce is published; undefined for a role that receives nothing. */
   readonly channel: string | undefined
   /**
@@ -20,16 +23,18 @@ export interface Probe {
 const TTL_MS = '10000'
 
 /** A cache is written and read, and instances tell each other what they removed. */
-export function createCacheProbe(keyPrefix: string): Probe {
-  const own = `${keyPrefix}:{probe}:${randomUUID()}`
+export function createCacheProbe(keyPrefix: string, tag?: string): Probe {
+  const hashTag = tag ?? 'probe'
+  const own = `${keyPrefix}:{${hashTag}}:${randomUUID()}`
   const channel = `${own}:nonce`
   return {
+    tag: hashTag,
     channel,
     async run(command, nonce, thorough) {
       const work: Promise<unknown>[] = [
         command(['SET', own, nonce, 'PX', TTL_MS]),
         command(['GET', own]),
-        command(['PUBLISH', channel, nonce]),
+        command([tag === undefined ? 'PUBLISH' : 'SPUBLISH', channel, nonce]),
       ]
       if (thorough) {
         const both = [own, `${own}:claim`]
@@ -46,36 +51,54 @@ export function createCacheProbe(keyPrefix: string): Probe {
   }
 }
 
+/** A node of a cluster that serves no slot yet; `serves` says when it does, and needs another probe. */
+export function createIdleProbe(serves: () => boolean): Probe {
+  return {
+    tag: '',
+    channel: undefined,
+    async run(command) {
+      await command(['PING'])
+      if (serves()) throw new RedisFailure('cluster', { redirection: { type: 'later' } })
+      return true
+    },
+  }
+}
+
 /**
  * The room scripts run on a room of the probe's own, so that a right that one of them lacks shows
  * before the first message does. PUBLISH goes by itself: inside a script its failure is ignored.
+ *
+ * @param tag where its keys are on a cluster
  */
-export function createRoomsProbe(keyPrefix: string): Probe {
-  // No room is called like this: `%` is encoded in the names of rooms.
-  const keys = roomKeys(keyPrefix, '', `%probe-${randomUUID()}`)
+export function createRoomsProbe(keyPrefix: string, tag?: string): Probe {
+  const sharded = tag !== undefined
+  const { append, read, renew } = roomScripts(sharded)
+  const hashTag = tag ?? probeTag()
+  const keys = roomKeys(keyPrefix, '', hashTag)
   const room = [keys.meta, keys.log]
   let left = { epoch: '', offset: 0 }
 
   return {
+    tag: hashTag,
     channel: `${keys.channel}:nonce`,
     async run(command, nonce, thorough) {
       const epoch = nonce
-      const append = [keys.channel, epoch, '1', TTL_MS, TTL_MS, TTL_MS, '0', '', '{}']
-      const appended = callScript(command, appendScript, [...room, keys.dedup('', nonce)], append)
+      const appending = [keys.channel, epoch, '1', TTL_MS, TTL_MS, TTL_MS, '0', '', '{}']
+      const appended = callScript(command, append, [...room, keys.dedup('', nonce)], appending)
       const work: Promise<unknown>[] = [
         appended,
-        command(['PUBLISH', `${keys.channel}:nonce`, nonce]),
+        command([sharded ? 'SPUBLISH' : 'PUBLISH', `${keys.channel}:nonce`, nonce]),
       ]
       if (thorough) {
         const none = ['', '', '0']
-        const read = (kind: string) => [
+        const reading = (kind: string) => [
           ...[epoch, TTL_MS, TTL_MS, kind, '1', '1', '0'],
           ...[...none, keys.channel],
         ]
         work.push(
-          callScript(command, readScript, room, read('last')),
-          callScript(command, renewScript, room, [keys.channel, epoch, '', TTL_MS, TTL_MS]),
-          callScript(command, readScript, room, read('after')),
+          callScript(command, read, room, reading('last')),
+          callScript(command, renew, room, [keys.channel, epoch, '', TTL_MS, TTL_MS]),
+          callScript(command, read, room, reading('after')),
         )
       }
       await Promise.all(work)
@@ -86,4 +109,9 @@ export function createRoomsProbe(keyPrefix: string): Probe {
       return before.epoch === '' || (left.epoch === before.epoch && left.offset > before.offset)
     },
   }
+}
+
+/** No room is called like this: `%` is encoded in the names of rooms. */
+export function probeTag(): string {
+  return `%probe-${randomUUID()}`
 }

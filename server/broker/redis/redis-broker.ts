@@ -31,9 +31,11 @@ export function createRedisBroker(
 
   async function readEviction(): Promise<void> {
     // Managed Redis may refuse INFO; what cannot be verified is not promised (D6).
-    const info = await link.command(['INFO', 'memory']).catch(() => '')
-    const policy = /^maxmemory_policy:(\S+)/m.exec(String(info))?.[1]
-    durability = policy === 'noeviction' ? 'durable' : 'best-effort'
+    const infos = await link.commandEach(['INFO', 'memory']).catch(() => [''])
+    const policies = infos.map((info) => /^maxmemory_policy:(\S+)/m.exec(String(info))?.[1])
+    const [policy] = policies.filter((each) => each !== 'noeviction')
+    const safe = policies.every((each) => each === 'noeviction')
+    durability = safe ? 'durable' : 'best-effort'
     const problem = durability === 'durable' ? undefined : (policy ?? 'unknown')
     if (problem !== undefined && problem !== warnedOf) observer.evicting(policy)
     warnedOf = problem
@@ -43,7 +45,7 @@ export function createRedisBroker(
     options.ackReplicas > 0
       ? createReplication(link.dedicated(), {
           replicas: options.ackReplicas,
-          key: `${options.keyPrefix}:{ack}:${options.instance}`,
+          key: (tag) => `${options.keyPrefix}:{${tag}}:ack:${options.instance}`,
         })
       : undefined
 

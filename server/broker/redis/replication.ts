@@ -1,5 +1,5 @@
-import type { Connection } from './connection.ts'
 import { RedisFailure } from './failure.ts'
+import type { Dedicated } from './link.ts'
 
 /**
  * Confirms that what was written before is also on replicas (D1). WAIT blocks its connection, so it
@@ -9,17 +9,17 @@ import { RedisFailure } from './failure.ts'
  */
 export interface Replication {
   /**
-   * Resolves when the replicas have everything written before this call.
+   * Resolves when the replicas of a key's primary have everything written there before this call.
    *
    * @throws RedisFailure `replicas` with `outcomeUnknown`: it is stored, but not where it should be
    */
-  confirmed(): Promise<void>
+  confirmed(key: string): Promise<void>
 }
 
 export interface ReplicationOptions {
   replicas: number
-  /** A key that may be written. */
-  key: string
+  /** A key that may be written, by its hash tag. */
+  key: (tag: string) => string
 }
 
 /** D7: an outcome is known, or said to be unknown, within 2 s; a turn may follow one that fails as well. */
@@ -31,16 +31,21 @@ interface Waiter {
   reject(error: unknown): void
 }
 
+interface Queue {
+  waiting: Waiter[]
+  running: boolean
+}
+
+/** @param serving which server a key is on */
 export function createReplication(
-  connection: Connection,
+  serving: (key: string) => Dedicated | undefined,
   { replicas, key }: ReplicationOptions,
 ): Replication {
-  let waiting: Waiter[] = []
-  let running = false
+  const queues = new WeakMap<Dedicated, Queue>()
 
-  async function wait(): Promise<void> {
+  async function wait({ connection, tag }: Dedicated): Promise<void> {
     const [, count] = await Promise.all([
-      connection.command(['SET', key, '', 'PX', '60000'], DEADLINE_MS),
+      connection.command(['SET', key(tag), '', 'PX', '60000'], DEADLINE_MS),
       connection.command(['WAIT', String(replicas), String(WAIT_MS)], DEADLINE_MS),
     ])
     if (Number(count) < replicas) {
@@ -48,27 +53,37 @@ export function createReplication(
     }
   }
 
-  async function run(): Promise<void> {
-    running = true
-    while (waiting.length > 0) {
-      const batch = waiting
-      waiting = []
+  async function run(server: Dedicated, queue: Queue): Promise<void> {
+    queue.running = true
+    while (queue.waiting.length > 0) {
+      const batch = queue.waiting
+      queue.waiting = []
       try {
-        await wait()
+        await wait(server)
         for (const { resolve } of batch) resolve()
       } catch (error) {
         const kind = error instanceof RedisFailure ? error.kind : 'other'
         for (const { reject } of batch) reject(new RedisFailure(kind, { outcomeUnknown: true }))
       }
     }
-    running = false
+    queue.running = false
+  }
+
+  function queueOf(server: Dedicated): Queue {
+    const queue = queues.get(server) ?? { waiting: [], running: false }
+    queues.set(server, queue)
+    return queue
   }
 
   return {
-    confirmed: () =>
-      new Promise<void>((resolve, reject) => {
-        waiting.push({ resolve, reject })
-        if (!running) void run()
-      }),
+    async confirmed(of) {
+      const server = serving(of)
+      if (server === undefined) throw new RedisFailure('closed', { outcomeUnknown: true })
+      const queue = queueOf(server)
+      await new Promise<void>((resolve, reject) => {
+        queue.waiting.push({ resolve, reject })
+        if (!queue.running) void run(server, queue)
+      })
+    },
   }
 }

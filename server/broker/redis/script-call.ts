@@ -1,4 +1,4 @@
-import type { CommandArguments } from './connection.ts'
+import type { CommandArguments } from './client.ts'
 import { RedisFailure } from './failure.ts'
 import type { Script } from './scripts.ts'
 

@@ -298,8 +298,31 @@ export function script(name: string, source: string): Script {
   return { name, source, sha: createHash('sha1').update(source).digest('hex') }
 }
 
-export const appendScript = script('append', APPEND)
-export const readScript = script('read', `${LOAD_OR_BEGIN}${READ}`)
-export const readLabelledScript = script('read-labelled', `${LOAD_OR_BEGIN}${READ_LABELLED}`)
-export const labelScript = script('label', LABEL)
-export const renewScript = script('renew', RENEW)
+export interface RoomScripts {
+  append: Script
+  read: Script
+  /** With labels beside the page. */
+  readLabelled: Script
+  label: Script
+  renew: Script
+}
+
+function scriptsWith(publish: 'PUBLISH' | 'SPUBLISH'): RoomScripts {
+  const made = (name: string, source: string) =>
+    script(name, source.replaceAll("'PUBLISH'", `'${publish}'`))
+  return {
+    append: made('append', APPEND),
+    read: made('read', `${LOAD_OR_BEGIN}${READ}`),
+    readLabelled: made('read-labelled', `${LOAD_OR_BEGIN}${READ_LABELLED}`),
+    label: made('label', LABEL),
+    renew: made('renew', RENEW),
+  }
+}
+
+const plain = scriptsWith('PUBLISH')
+const sharded = scriptsWith('SPUBLISH')
+
+/** @param onCluster frames go to sharded channels */
+export function roomScripts(onCluster: boolean): RoomScripts {
+  return onCluster ? sharded : plain
+}

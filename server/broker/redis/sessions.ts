@@ -1,6 +1,8 @@
 import { hash } from 'node:crypto'
 import type { FormerConnection, SessionStore } from '../../session/sessions.ts'
 import type { RedisLink } from './link.ts'
+import { callScript } from './script-call.ts'
+import { script } from './scripts.ts'
 
 /** How long an ended session's next connection counts as a reconnection, ms. */
 const TTL = '3600000'
@@ -15,7 +17,9 @@ const NOTES_PER_CALL = 100
  * KEYS records. ARGV of each: opened or closed, connection, value, TTL (ms). An end is written only over
  * the same connection's record. Returns what the records were.
  */
-const NOTE = `
+const NOTE = script(
+  'note',
+  `
 local formers = {}
 for i, key in ipairs(KEYS) do
   local a = i * 4
@@ -26,10 +30,13 @@ for i, key in ipairs(KEYS) do
   end
   formers[i] = former
 end
-return formers`
+return formers`,
+)
 
 interface Note {
   key: string
+  /** Notes with the same one may go into the same call. */
+  group: string
   args: readonly [kind: 'opened' | 'closed', connection: string, value: string, ttl: string]
   resolve(former: unknown): void
   reject(error: unknown): void
@@ -49,23 +56,30 @@ export function createRedisSessions(link: RedisLink, keyPrefix: string): Session
     clearTimeout(timer)
     timer = undefined
     ending = false
-    while (notes.length > 0) void call(notes.splice(0, NOTES_PER_CALL))
+    for (const group of new Set(notes.map((note) => note.group))) {
+      const batch = notes.filter((note) => note.group === group)
+      while (batch.length > 0) void call(batch.splice(0, NOTES_PER_CALL))
+    }
+    notes.length = 0
   }
 
   async function call(batch: readonly Note[]): Promise<void> {
     const keys = batch.map(({ key }) => key)
     const args = batch.flatMap((note) => note.args)
     try {
-      const formers = await link.command(['EVAL', NOTE, String(keys.length), ...keys, ...args])
-      for (const [index, note] of batch.entries()) note.resolve((formers as unknown[])[index])
+      const formers = await callScript(link.command, NOTE, keys, args)
+      for (const [index, note] of batch.entries()) note.resolve(formers[index])
     } catch (error) {
       for (const note of batch) note.reject(error)
     }
   }
 
   function note(session: string, ...args: Note['args']): Promise<unknown> {
-    const key = `${keyPrefix}:session:${hash('sha256', session, 'base64url')}`
-    return new Promise((resolve, reject) => notes.push({ key, args, resolve, reject }))
+    const name = hash('sha256', session, 'base64url')
+    // On a cluster the keys of one call share a slot: a few slots, so that calls stay few.
+    const group = link.sharded ? String(name.charCodeAt(0) % 16) : ''
+    const key = `${keyPrefix}:${link.sharded ? `{session-${group}}` : 'session'}:${name}`
+    return new Promise((resolve, reject) => notes.push({ key, group, args, resolve, reject }))
   }
 
   return {

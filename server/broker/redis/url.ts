@@ -2,7 +2,7 @@ import { isIPv6 } from 'node:net'
 
 /**
  * A Redis address as an operator wrote it:
- * `redis[s]://[[username]:password@]host[:port][/database]`, also `valkey[s]://`.
+ * `redis[s]://[[username]:password@]host[:port][,host[:port]…][/database]`, also `valkey[s]://`.
  *
  * `new URL` is not used: it refuses the `/`, `#` and `?` of generated passwords, and takes
  * `redis://user:123#x@redis:6379` for host `user`, port 123. Here the *last* `@` ends the userinfo,
@@ -14,6 +14,8 @@ export interface RedisUrl {
   host: string
   port: number
   database: number
+  /** Further hosts, as one names several nodes of a cluster. */
+  others: readonly { host: string; port: number }[]
   userinfo: Userinfo | undefined
   /** What followed a `?`: it is ignored. Names only; a value may be a secret. */
   ignoredParameters: readonly string[]
@@ -43,6 +45,7 @@ export const DEFAULT_REDIS_PORT = 6379
 
 const SCHEME = /^(redis|valkey)(s?):\/\//i
 const ADDRESS = /^(\[[^\]]*\]|[^:/?#[\]]*)(?::([^/?#]*))?(?:\/([^?#]*))?(?:\?(.*))?$/s
+const HOST = /^(\[[^\]]*\]|[^:[\]]*)(?::(.*))?$/s
 const HOST_NAME = /^[A-Za-z0-9._-]{1,253}$/
 
 /** Pure. `problem` completes the sentence "REDIS_URL …" and never holds any part of the text. */
@@ -55,21 +58,17 @@ export function parseRedisUrl(text: string): RedisUrlResult {
   }
   const rest = trimmed.slice(scheme[0].length)
   const at = rest.lastIndexOf('@')
-  const address = ADDRESS.exec(rest.slice(at + 1))
+  const [, hosts = '', place = ''] = /^([^/?#]*)(.*)$/s.exec(rest.slice(at + 1)) ?? []
+  const [first = '', ...others] = hosts.split(',')
+  const address = ADDRESS.exec(first + place)
   if (address === null) {
     return refuse('must have host[:port][/database] after its last @, and nothing else')
   }
 
-  const [, hostText = '', portText, databaseText = '', query = ''] = address
-  const host = hostText.startsWith('[') ? hostText.slice(1, -1) : hostText
-  if (host === '') return refuse('has no host (an IPv6 address goes in brackets)')
-  if (!(hostText.startsWith('[') ? isIPv6(host) : HOST_NAME.test(host))) {
-    return refuse('has a host that is neither a name nor an IP address')
-  }
-  const port = portText === undefined ? DEFAULT_REDIS_PORT : wholeNumber(portText)
-  if (port === undefined || port < 1 || port > 65_535) {
-    return refuse('must have a port from 1 to 65535 after the host')
-  }
+  const [, , , databaseText = '', query = ''] = address
+  const [main, ...rests] = [first, ...others].map((each) => parseHost(each, DEFAULT_REDIS_PORT))
+  for (const each of [main, ...rests]) if (typeof each === 'string') return refuse(each)
+  const { host, port } = main as Host
   const database = databaseText === '' ? 0 : wholeNumber(databaseText)
   if (database === undefined) return refuse('must have a database number, or nothing, after the /')
 
@@ -80,10 +79,31 @@ export function parseRedisUrl(text: string): RedisUrlResult {
       host,
       port,
       database,
+      others: rests as Host[],
       userinfo: at <= 0 ? undefined : parseUserinfo(rest.slice(0, at)),
       ignoredParameters: parameterNames(query),
     },
   }
+}
+
+export interface Host {
+  host: string
+  port: number
+}
+
+/** `host[:port]`, or what is wrong with it: never any part of the text. */
+export function parseHost(text: string, defaultPort: number): Host | string {
+  const [, hostText = '', portText] = HOST.exec(text) ?? []
+  const host = hostText.startsWith('[') ? hostText.slice(1, -1) : hostText
+  if (host === '') return 'has no host (an IPv6 address goes in brackets)'
+  if (!(hostText.startsWith('[') ? isIPv6(host) : HOST_NAME.test(host))) {
+    return 'has a host that is neither a name nor an IP address'
+  }
+  const port = portText === undefined ? defaultPort : wholeNumber(portText)
+  if (port === undefined || port < 1 || port > 65_535) {
+    return 'must have a port from 1 to 65535 after the host'
+  }
+  return { host, port }
 }
 
 function refuse(problem: string): RedisUrlResult {

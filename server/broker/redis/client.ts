@@ -1,0 +1,130 @@
+import { connect } from 'node:net'
+import { createClient, ErrorReply } from 'redis'
+import { classify, RedisFailure, redirectionIn } from './failure.ts'
+
+export interface Address {
+  host: string
+  port: number
+}
+
+/** Where and as whom to connect; a part of `RedisTarget`, so never a URL. */
+export interface Endpoint extends Address {
+  database: number
+  username: string | undefined
+  password: string | undefined
+  tls:
+    | {
+        ca: string | undefined
+        cert: string | undefined
+        key: string | undefined
+        serverName: string | undefined
+      }
+    | undefined
+}
+
+export type CommandArguments = readonly (string | Buffer)[]
+
+/** TCP, TLS and authentication together. */
+export const CONNECT_DEADLINE_MS = 4000
+const PLAIN_DEADLINE_MS = 1000
+
+export type Client = ReturnType<typeof newClient>
+
+/** A client for one attempt: it never reconnects, and ends with the signal. */
+export function newClient(endpoint: Endpoint, signal: AbortSignal) {
+  const { host, port, tls } = endpoint
+  const common = {
+    // The client itself ends only a socket that is connected, TLS included.
+    signal,
+    connectTimeout: CONNECT_DEADLINE_MS,
+    // Each attempt is a client of its own, so that attempts can be bounded, classified and given new
+    // credentials, and subscriptions restored before the connection counts as up.
+    reconnectStrategy: (_retries: number, cause: Error) => cause,
+  }
+  return createClient({
+    socket:
+      tls === undefined
+        ? { host, port, ...common }
+        : {
+            host,
+            port,
+            ...common,
+            tls: true as const,
+            ...(tls.serverName === undefined ? {} : { servername: tls.serverName }),
+            ...(tls.ca === undefined ? {} : { ca: tls.ca }),
+            ...(tls.cert === undefined ? {} : { cert: tls.cert }),
+            ...(tls.key === undefined ? {} : { key: tls.key }),
+          },
+    ...(endpoint.username === undefined ? {} : { username: endpoint.username }),
+    ...(endpoint.password === undefined ? {} : { password: endpoint.password }),
+    database: endpoint.database,
+    disableOfflineQueue: true,
+    // Both would need rights that a least-privilege user does not have.
+    disableClientInfo: true,
+    maintNotifications: 'disabled',
+    commandOptions: { timeout: 0 },
+  })
+}
+
+/** Ends a client; whatever it still has to say is known. */
+export function discard(client: Client): void {
+  client.removeAllListeners()
+  client.on('error', () => undefined)
+  client.destroy()
+}
+
+/**
+ * One command over a connection of its own, for what is asked seldom and of whoever answers.
+ *
+ * @throws RedisFailure
+ */
+export async function ask(
+  endpoint: Endpoint,
+  args: CommandArguments,
+  deadlineMs: number,
+): Promise<unknown> {
+  const deadline = AbortSignal.timeout(deadlineMs)
+  const client = newClient(endpoint, deadline)
+  const failed = new Promise<never>((_resolve, reject) => {
+    client.on('error', reject)
+    deadline.addEventListener('abort', () => reject(new RedisFailure('timeout')))
+  })
+  const reply = client.connect().then(() => client.sendCommand([...args]))
+  try {
+    return await Promise.race([reply, failed])
+  } catch (error) {
+    throw toFailure(error, endpoint.tls !== undefined)
+  } finally {
+    reply.catch(() => undefined) // of a client that was given up
+    discard(client)
+  }
+}
+
+/**
+ * Whether a Redis without TLS is there: most often it does not refuse a TLS handshake, but takes it
+ * for a command and waits for the end of its line.
+ */
+export function speaksPlainText({ host, port }: Address): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port }, () => socket.write('PING\r\n')).unref()
+    socket.setTimeout(PLAIN_DEADLINE_MS, () => socket.destroy())
+    socket.on('error', () => undefined)
+    socket.once('close', () => resolve(false))
+    socket.once('data', (reply) => {
+      resolve(/^[+-]/.test(reply.toString()))
+      socket.destroy()
+    })
+  })
+}
+
+/** Replies mean the command was refused; everything else leaves open whether it was executed. */
+export function toFailure(error: unknown, overTls: boolean, sent = false): RedisFailure {
+  if (error instanceof RedisFailure) return error
+  const { kind, detail } = classify(error, overTls)
+  const refused = error instanceof ErrorReply
+  return new RedisFailure(kind, {
+    outcomeUnknown: sent && !refused,
+    redirection: refused ? redirectionIn(error.message) : undefined,
+    ...(detail === undefined ? {} : { detail }),
+  })
+}
