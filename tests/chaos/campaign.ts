@@ -6,6 +6,7 @@ import { toJsonLines } from './history.ts'
 import { type RivalSummary, roundLine, type Summary, summarise, summariseRival } from './report.ts'
 import { type RoundOptions, type RoundResult, runRound } from './round.ts'
 import { type FaultKind, planRounds } from './schedule.ts'
+import type { Topology } from './store.ts'
 import { type Contender, type Rival, type System, startSystem } from './system.ts'
 import { showWindow } from './window.ts'
 
@@ -19,6 +20,9 @@ export interface CampaignOptions extends RoundOptions {
   rounds: number
   seed: number
   kinds: readonly FaultKind[]
+  topology?: Topology
+  /** Replicas that must have a message before it is acknowledged; then none may be gone. */
+  ackReplicas?: number
   /** Every round's history is written, not only where something was odd. */
   keep: boolean
   /** Takes lines of progress, and what there is to say about violations. */
@@ -27,7 +31,15 @@ export interface CampaignOptions extends RoundOptions {
 
 /** Runs rounds against Roomwire. */
 export function runCampaign(options: CampaignOptions): Promise<Summary> {
-  return runRounds('roomwire', options, summarise)
+  const { ackReplicas = 0 } = options
+  return runRounds('roomwire', options, (seed, system, results) => {
+    const summary = summarise(seed, system, results)
+    return {
+      ...summary,
+      ackReplicas,
+      failed: summary.failed || (ackReplicas > 0 && summary.rolledBack > 0),
+    }
+  })
 }
 
 /** Runs the same rounds against a stock set-up, for comparison. */
@@ -45,7 +57,9 @@ async function runRounds<Result>(
   const scope = createScope()
   const results: RoundResult[] = []
   try {
-    const system = await startSystem(scope, { contender, instances: INSTANCES })
+    const { topology = 'standalone', ackReplicas = 0 } = options
+    const env = { ROOM_ACK_REPLICAS: String(ackReplicas) }
+    const system = await startSystem(scope, { contender, instances: INSTANCES, topology, env })
     const reading = setInterval(() => {
       for (const { name, port } of system.instances) void system.tally.read(name, port)
     }, 1000)
@@ -67,7 +81,7 @@ async function runRounds<Result>(
       // Histories are large: only the verdicts stay.
       results.push({ ...result, events: [] })
       if (result.tookMs === 0) break
-      if (results.length % SWEEP_EVERY === 0) await sweep(system.redis.cli)
+      if (results.length % SWEEP_EVERY === 0) await sweep(system)
     }
     return conclude(seed, system, results)
   } finally {
@@ -84,7 +98,9 @@ async function keepRound(name: string, result: RoundResult, log: string[]): Prom
 }
 
 /** Forgets all rooms and shortens the append-only file. Nobody is in a room between rounds. */
-async function sweep(cli: (...args: string[]) => Promise<string>): Promise<void> {
-  await cli('FLUSHALL')
-  await cli('BGREWRITEAOF')
+async function sweep({ store }: System): Promise<void> {
+  for (const { cli } of await store.primaries()) {
+    await cli('FLUSHALL')
+    await cli('BGREWRITEAOF')
+  }
 }

@@ -81,8 +81,9 @@ const faults: Record<FaultKind, Fault> = {
     return true
   },
   // Over and over, some of them each time: appends go on while one instance or another hears nothing.
-  'pubsub-kill': async ({ system: { redis } }, { lastsMs, salt }) => {
+  'pubsub-kill': async ({ system: { store } }, { lastsMs, salt }) => {
     const random = createRandom(salt)
+    const redis = random.pick(await store.primaries())
     let killed = 0
     for (const end = Date.now() + lastsMs; Date.now() < end; await sleep(100)) {
       const listed = await redis.cli('CLIENT', 'LIST', 'TYPE', 'pubsub')
@@ -120,6 +121,48 @@ const faults: Record<FaultKind, Fault> = {
     await rm(copy, { recursive: true })
     await sleep(lastsMs)
     await redis.start()
+    return true
+  },
+  'cluster-fail-over': async ({ system: { store } }, { salt }) => {
+    await store.whole()
+    await store.failOver(createRandom(salt))
+    await store.whole()
+    return true
+  },
+  // Of the rooms that are talked in, and back and forth.
+  'slot-move': async ({ system: { store, prefix }, rooms }, { lastsMs, salt }) => {
+    await store.whole()
+    const random = createRandom(salt)
+    for (const end = Date.now() + lastsMs; Date.now() < end; ) {
+      const room = random.pick(rooms)
+      await store.moveSlots([random.chance(0.8) ? room : `${prefix}:io#/#${room}#`], random)
+    }
+    return true
+  },
+  'primary-kill': async ({ system: { store } }, { lastsMs, salt }) => {
+    await store.whole()
+    const primary = createRandom(salt).pick(await store.primaries())
+    await primary.kill()
+    await store.replaced(primary)
+    await sleep(lastsMs)
+    await primary.start()
+    await store.whole()
+    return true
+  },
+  'primary-freeze': async ({ system: { store } }, { lastsMs, salt }) => {
+    await store.whole()
+    const primary = createRandom(salt).pick(await store.primaries())
+    store.freeze(primary)
+    await store.replaced(primary)
+    await sleep(lastsMs)
+    store.thaw(primary)
+    await store.whole()
+    return true
+  },
+  'sentinel-fail-over': async ({ system: { store } }, { salt }) => {
+    await store.whole()
+    await store.failOver(createRandom(salt))
+    await store.whole()
     return true
   },
   // Before any instance with members can look, the rooms grow again: to where they were, or past it.

@@ -2,7 +2,8 @@ import { createClient } from 'redis'
 import type { RoomMessage } from '../../server/protocol.ts'
 import { connectClient } from '../support/client.ts'
 import { eventually } from '../support/eventually.ts'
-import { createScope } from '../support/scope.ts'
+import type { RedisServer } from '../support/redis-server.ts'
+import { createScope, type Scope } from '../support/scope.ts'
 import type { Entry, Fact } from './history.ts'
 import { entryOf } from './payload.ts'
 import type { System } from './system.ts'
@@ -10,19 +11,22 @@ import type { System } from './system.ts'
 const PAGE = 1000
 
 /** Where the final logs are read: through the balancer, and in Redis. */
-export type Store = Pick<System, 'url' | 'redis' | 'prefix'>
+export type Store = Pick<System, 'url' | 'redis' | 'prefix'> & {
+  /** Where there are several servers: who has a key. */
+  store?: Pick<System['store'], 'serverOf'>
+}
 
 /** Reads the whole log of every room twice: through a new client, and straight from Redis. */
 export async function readFinals(system: Store, rooms: readonly string[]): Promise<Fact[]> {
   await using scope = createScope()
   const reader = await connectClient(scope, system.url, { session: `reader-${Date.now()}` })
-  const redis = createClient({
-    socket: { host: system.redis.host, port: system.redis.port },
-    ...(system.redis.password !== undefined && { password: system.redis.password }),
-  })
-  redis.on('error', () => {})
-  await redis.connect()
-  scope.defer(() => redis.destroy())
+  const clients = new Map<RedisServer, ReturnType<typeof connectTo>>()
+  async function storedIn(key: string) {
+    const server = (await system.store?.serverOf(key)) ?? system.redis
+    const client = clients.get(server) ?? connectTo(scope, server)
+    clients.set(server, client)
+    return (await client).xRange(key, '-', '+')
+  }
   // What is refused for the moment is asked again.
   const ask: typeof reader.ask = (event, payload) =>
     eventually(() => reader.ask(event, payload), { what: event, timeoutMs: 20_000 })
@@ -40,10 +44,21 @@ export async function readFinals(system: Store, rooms: readonly string[]): Promi
     const about = { type: 'final', room } as const
     facts.push({ ...about, source: 'client', epoch: position.epoch, entries: all.map(entryOf) })
 
-    const stored = await redis.xRange(`${system.prefix}:{${room}}:log`, '-', '+')
+    const stored = await storedIn(`${system.prefix}:{${room}}:log`)
     facts.push({ ...about, source: 'store', epoch: '', entries: (stored ?? []).map(storedEntry) })
   }
   return facts
+}
+
+async function connectTo(scope: Scope, { host, port, password }: RedisServer) {
+  const client = createClient({
+    socket: { host, port },
+    ...(password !== undefined && { password }),
+  })
+  client.on('error', () => {})
+  await client.connect()
+  scope.defer(() => client.destroy())
+  return client
 }
 
 /** An entry of the log as Redis holds it: stream id `<offset>-<at>`, the content in `m`. */

@@ -1,6 +1,7 @@
 import type { Report } from './checker.ts'
 import type { RivalReport } from './rival-checker.ts'
 import type { RoundResult } from './round.ts'
+import type { Topology } from './store.ts'
 import type { Contender, System } from './system.ts'
 
 /** Counts that are violations; the others say how much was tried. */
@@ -19,6 +20,7 @@ const VIOLATIONS = [
 /** What is said of any contender. Times in ms. */
 interface Run {
   contender: Contender
+  topology: Topology
   seed: number
   rounds: number
   /** Rounds of at least 15 s of load and 2,000 acknowledged messages. */
@@ -95,6 +97,7 @@ function runOf(seed: number, system: System, results: readonly RoundResult[]): R
   const problems = [...failures, ...system.problems]
   return {
     contender: system.contender,
+    topology: system.store.topology,
     seed,
     rounds: results.length,
     fullRounds: results.filter(

@@ -2,7 +2,8 @@ import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { type CampaignOptions, runCampaign, runRivalCampaign } from './campaign.ts'
-import { FAULT_KINDS, type FaultKind, LOSSY_KINDS } from './schedule.ts'
+import { ALL_KINDS, type FaultKind, KINDS_OF, LOSSY_KINDS } from './schedule.ts'
+import { TOPOLOGIES } from './store.ts'
 import type { Contender } from './system.ts'
 
 const USAGE = `npm run chaos -- [options]
@@ -14,8 +15,13 @@ const USAGE = `npm run chaos -- [options]
   --rooms R       rooms of a round (6)
   --rate M        messages per second, over all clients (250)
   --faults LIST   kinds, separated by commas; all, or lossy for those that take data away
-                  ${FAULT_KINDS.join(', ')};
+                  ${KINDS_OF.standalone.join(', ')};
                   ${LOSSY_KINDS.join(', ')}
+  --topology NAME standalone, sentinel (a primary, two replicas, three Sentinels) or cluster (three
+                  primaries with a replica each); of the latter two, all means
+                  ${KINDS_OF.sentinel.join(', ')};
+                  ${KINDS_OF.cluster.join(', ')}
+  --ack-replicas N  ROOM_ACK_REPLICAS (0); with 1, no acknowledged message may be gone
   --against NAME  roomwire, redis-adapter or redis-streams-adapter
   --keep          write every round's history, not only a failed one's
   --json          one JSON object on stdout
@@ -31,6 +37,8 @@ const { values } = parseArgs({
     rooms: { type: 'string', default: '6' },
     rate: { type: 'string', default: '250' },
     faults: { type: 'string', default: 'all' },
+    topology: { type: 'string', default: 'standalone' },
+    'ack-replicas': { type: 'string', default: '0' },
     against: { type: 'string', default: 'roomwire' },
     keep: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
@@ -39,18 +47,19 @@ const { values } = parseArgs({
   },
 })
 
-function count(name: 'rounds' | 'seed' | 'seconds' | 'clients' | 'rooms' | 'rate'): number {
+function count(
+  name: 'rounds' | 'seed' | 'seconds' | 'clients' | 'rooms' | 'rate' | 'ack-replicas',
+): number {
   const value = Number(values[name])
   if (Number.isSafeInteger(value) && value >= (name === 'seed' ? 0 : 1)) return value
   throw new Error(`--${name} must be a whole number, not ${values[name]}`)
 }
 
 function kindsOf(list: string): FaultKind[] {
-  const known: readonly FaultKind[] = [...FAULT_KINDS, ...LOSSY_KINDS]
   return list.split(',').flatMap((name) => {
-    if (name === 'all') return FAULT_KINDS
+    if (name === 'all') return KINDS_OF[topology]
     if (name === 'lossy') return LOSSY_KINDS
-    const kind = known.find((candidate) => candidate === name)
+    const kind = ALL_KINDS.find((candidate) => candidate === name)
     if (kind === undefined) throw new Error(`--faults knows no ${name}`)
     return [kind]
   })
@@ -60,6 +69,8 @@ if (values.help) {
   process.stdout.write(USAGE)
   process.exit(0)
 }
+const topology = TOPOLOGIES.find((name) => name === values.topology) ?? 'standalone'
+if (topology !== values.topology) throw new Error(`--topology knows no ${values.topology}`)
 const contenders: readonly Contender[] = ['roomwire', 'redis-adapter', 'redis-streams-adapter']
 const contender = contenders.find((name) => name === values.against)
 if (contender === undefined) throw new Error(`--against knows no ${values.against}`)
@@ -77,6 +88,8 @@ const options: CampaignOptions = {
   rooms: count('rooms'),
   rate: count('rate'),
   kinds: kindsOf(values.faults),
+  topology,
+  ackReplicas: values['ack-replicas'] === '0' ? 0 : count('ack-replicas'),
   keep: values.keep,
   say: (line) => {
     // What is wrong is said in any case.

@@ -1,4 +1,5 @@
 import { createRandom, type Random } from './random.ts'
+import type { Topology } from './store.ts'
 
 /** Troubles that a gateway has to survive without losing anything. */
 export const FAULT_KINDS = [
@@ -19,10 +20,47 @@ export const FAULT_KINDS = [
 /** Troubles that take acknowledged data away; what counts then is that everybody is told. */
 export const LOSSY_KINDS = ['redis-flush', 'redis-restore', 'redis-truncate'] as const
 
-export type FaultKind = (typeof FAULT_KINDS)[number] | (typeof LOSSY_KINDS)[number]
+/** Troubles of a cluster that lose nothing: a replica that takes over in agreement, slots that move. */
+const CLUSTER_KINDS = ['cluster-fail-over', 'slot-move'] as const
+
+/**
+ * Troubles after which a replica serves. It may lack what the primary had acknowledged, unless replicas
+ * had to confirm it.
+ */
+const FAIL_OVER_KINDS = ['primary-kill', 'primary-freeze', 'sentinel-fail-over'] as const
+
+export type FaultKind =
+  | (typeof FAULT_KINDS)[number]
+  | (typeof LOSSY_KINDS)[number]
+  | (typeof CLUSTER_KINDS)[number]
+  | (typeof FAIL_OVER_KINDS)[number]
+
+export const ALL_KINDS: readonly FaultKind[] = [
+  ...FAULT_KINDS,
+  ...LOSSY_KINDS,
+  ...CLUSTER_KINDS,
+  ...FAIL_OVER_KINDS,
+]
+
+/** Kinds that make sense of several servers, which are connected to directly. */
+const ANYWHERE = [
+  'instance-kill',
+  'instance-freeze',
+  'instance-stop',
+  'pubsub-kill',
+  'client-drop',
+  'client-stall',
+] as const
+
+/** What `all` means. */
+export const KINDS_OF: Record<Topology, readonly FaultKind[]> = {
+  standalone: FAULT_KINDS,
+  sentinel: [...ANYWHERE, ...FAIL_OVER_KINDS],
+  cluster: [...ANYWHERE, ...CLUSTER_KINDS, 'primary-kill', 'primary-freeze'],
+}
 
 export function isLossy(kind: FaultKind): boolean {
-  return (LOSSY_KINDS as readonly string[]).includes(kind)
+  return ([...LOSSY_KINDS, ...FAIL_OVER_KINDS] as readonly string[]).includes(kind)
 }
 
 /** One planned trouble. `at` and `lastsMs` in ms, `at` from the round's start. */
@@ -69,6 +107,11 @@ const DURATIONS: Record<FaultKind, [number, number]> = {
   'redis-flush': [0, 0],
   'redis-restore': [300, 1500],
   'redis-truncate': [300, 1500],
+  'cluster-fail-over': [0, 0],
+  'slot-move': [500, 3000],
+  'primary-kill': [300, 1500],
+  'primary-freeze': [300, 1500],
+  'sentinel-fail-over': [0, 0],
 }
 
 /** Load runs for so long before the first trouble, and after the last one has healed. */
@@ -138,6 +181,8 @@ function planRound(
 export function targetOf({ kind, instance }: PlannedFault): string {
   if (kind.startsWith('instance-')) return `instance ${instance}`
   if (kind.startsWith('client-')) return 'clients'
+  // Neither takes data away nor hides that something does; but one at a time.
+  if (kind === 'slot-move' || kind === 'cluster-fail-over') return 'cluster'
   // A proxy has one mode at a time; Redis' process and its settings stand behind it.
   return isLink(kind) ? 'link' : 'redis'
 }

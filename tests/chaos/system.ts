@@ -4,9 +4,10 @@ import { type Child, startChild } from '../support/child.ts'
 import { freePort } from '../support/free-port.ts'
 import { startGateway } from '../support/gateway-process.ts'
 import { type Haproxy, startHaproxy } from '../support/haproxy.ts'
-import { type RedisServer, startRedis } from '../support/redis-server.ts'
+import type { RedisServer } from '../support/redis-server.ts'
 import type { Scope } from '../support/scope.ts'
 import { type Address, startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
+import { type Store, startStore, type Topology } from './store.ts'
 import { createTally, type Tally } from './tally.ts'
 
 /** A stock set-up as its documentation has it. */
@@ -28,13 +29,18 @@ export interface Instance {
   start(): Promise<void>
 }
 
-/** Redis with AOF `always`, instances on it through a TCP proxy each, HAProxy in front of them. */
+/**
+ * Redis with AOF `always`, instances on it through a TCP proxy each, HAProxy in front of them. Sentinels
+ * and clusters tell their own addresses: there instances connect directly, and the proxies have nothing.
+ */
 export interface System {
   readonly contender: Contender
   /** For clients: the balancer. */
   readonly url: string
   readonly balancer: Haproxy
+  /** Standalone, the one Redis; else one of them. */
   readonly redis: RedisServer
+  readonly store: Store
   /** Each instance's way to Redis, in the order of the instances. */
   readonly links: readonly TcpProxy[]
   readonly instances: readonly Instance[]
@@ -70,14 +76,16 @@ export interface SystemOptions {
   env?: Record<string, string>
   /** Another Redis than one of its own with AOF `always`. */
   redis?: RedisServer
+  topology?: Topology
   /** Instances connect to Redis itself: nothing goes through their links. */
   direct?: boolean
 }
 
 export async function startSystem(scope: Scope, options: SystemOptions): Promise<System> {
   const { contender } = options
-  const redis =
-    options.redis ?? (await startRedis(scope, { appendonly: 'always', requirepass: PASSWORD }))
+  const { topology = 'standalone' } = options
+  const store = await startStore(scope, topology, { password: PASSWORD, redis: options.redis })
+  const redis = store.server
   const problems: string[] = []
   const outputs: { name: string; lines: readonly string[]; scanned: number }[] = []
   const tally = createTally()
@@ -85,8 +93,8 @@ export async function startSystem(scope: Scope, options: SystemOptions): Promise
 
   const env = (redisPort: number): Record<string, string> => ({
     HOST: '127.0.0.1',
-    WEBSOCKET_REDIS_URL: `redis://127.0.0.1:${redisPort}`,
     WEBSOCKET_REDIS_PASSWORD: redis.password ?? '',
+    ...store.env(redisPort),
     REDIS_KEY_PREFIX: PREFIX,
     // Short, so that frozen instances and stalled clients are given up within a round.
     WEBSOCKET_SERVER_PING_INTERVAL: '5',
@@ -186,6 +194,7 @@ export async function startSystem(scope: Scope, options: SystemOptions): Promise
     url: balancer.url,
     balancer,
     redis,
+    store,
     links,
     instances,
     prefix: PREFIX,
