@@ -148,6 +148,11 @@ export function createBroker(
       labelled: config.classifier.kind !== 'off',
       ackReplicas: config.roomAckReplicas,
       producers: config.producers,
+      damaged: (room, offset) =>
+        logger.warn(
+          { room, offset },
+          'an entry of a room’s log is no message: it counts as trimmed, with everything before it',
+        ),
     },
     {
       evicting: (policy) =>

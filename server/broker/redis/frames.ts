@@ -1,4 +1,5 @@
 import type { Entry, Labelled, Tail } from '../../rooms/message-log.ts'
+import { isContent, isObject } from './entries.ts'
 
 export type Frame =
   /** Messages that follow one another, at least one. */
@@ -59,19 +60,4 @@ function entriesOf(
     from = end + 1
   }
   return entries
-}
-
-/** Content goes into packets as it is: what is not a message's would end every member's connection. */
-function isContent(text: string): boolean {
-  return text.startsWith('{"id":"') && isObject(text)
-}
-
-function isObject(text: string): boolean {
-  if (!text.startsWith('{')) return false
-  try {
-    JSON.parse(text)
-    return true
-  } catch {
-    return false
-  }
 }

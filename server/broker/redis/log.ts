@@ -1,8 +1,5 @@
 import {
   type Claim,
-  type Continuity,
-  type Entry,
-  type Labelled,
   type LogListener,
   type MessageLog,
   PAGE_BYTES,
@@ -11,6 +8,7 @@ import {
   type Tail,
   type Verified,
 } from '../../rooms/message-log.ts'
+import { labelledOf, pageOf, putOn, tailOf } from './entries.ts'
 import { frameOf } from './frames.ts'
 import { createGroupCommit } from './group-commit.ts'
 import { roomKeys } from './keys.ts'
@@ -33,7 +31,11 @@ export interface RedisLogOptions {
   /** This one's name, to tell its repeats from others'. */
   instance: string
   newEpoch: () => string
+  /** Told once of each entry that is no message. */
+  damaged?: (room: string, offset: number) => void
 }
+
+const MAX_TOLD = 1000
 
 /** The message log in Redis: one script call per operation, frames by publish and subscribe. */
 export function createRedisLog(
@@ -53,6 +55,16 @@ export function createRedisLog(
   const run = (script: Script, keys: string[], args: string[]) =>
     callScript(link.command, script, keys, args)
 
+  /** What has been told of; every reader of the room meets it again. */
+  const told = new Set<string>()
+  function reportDamage(room: string, offset: number): void {
+    const name = `${offset} ${room}`
+    if (told.has(name)) return
+    if (told.size >= MAX_TOLD) told.clear()
+    told.add(name)
+    options.damaged?.(room, offset)
+  }
+
   async function read(room: string, query: Query): Promise<Page> {
     const keys = roomKeys(keyPrefix, room)
     const from: Claim | undefined = 'from' in query ? query.from : undefined
@@ -70,10 +82,12 @@ export function createRedisLog(
       query.kind === 'resume' ? String(query.orLast) : '0',
       keys.channel,
     ]
+    const toPage = (reply: readonly unknown[]) =>
+      pageOf(reply, query, (damaged) => reportDamage(room, damaged))
     const names = [keys.meta, keys.log]
-    if (!options.labelled) return pageOf(await run(scripts.read, names, args))
+    if (!options.labelled) return toPage(await run(scripts.read, names, args))
     const [reply, labels] = await run(scripts.readLabelled, [...names, keys.labels], args)
-    const page = pageOf(reply as unknown[])
+    const page = toPage(reply as unknown[])
     putOn(page.entries, (labels as unknown[]).map(labelledOf))
     return page
   }
@@ -141,45 +155,4 @@ export function createRedisLog(
     else if (frame.kind === 'labels') listener?.labelled(room, frame.epoch, frame.labelled)
     else for (const entry of frame.entries) listener?.stored(room, frame.epoch, entry)
   }
-}
-
-function pageOf(reply: unknown[]): Page {
-  return {
-    tail: tailOf(reply),
-    continuity: String(reply[3]) as Continuity,
-    entries: entriesOf(reply),
-  }
-}
-
-/** `offset:at:labels` */
-function labelledOf(member: unknown): Labelled {
-  const [, offset, at, labels = ''] = /^(\d+):(\d+):(.*)$/s.exec(String(member)) ?? []
-  return { offset: Number(offset), at: Number(at), labels }
-}
-
-/** Both ascend. Labels of another history, with another time, are of no message here. */
-function putOn(entries: readonly Entry[], labels: readonly Labelled[]): void {
-  const byOffset = new Map(labels.map((each) => [each.offset, each]))
-  for (const entry of entries) {
-    const found = byOffset.get(entry.offset)
-    if (found?.at === entry.at) entry.labels = found.labels
-  }
-}
-
-function tailOf(reply: unknown[]): Tail {
-  return { epoch: String(reply[0]), offset: Number(reply[1]), at: Number(reply[2]) }
-}
-
-function entriesOf(reply: unknown[]): Entry[] {
-  const entries: Entry[] = []
-  for (let index = 4; index + 2 < reply.length; index += 3) {
-    const [offset, at] = String(reply[index]).split('-')
-    entries.push({
-      offset: Number(offset),
-      at: Number(at),
-      content: String(reply[index + 1]),
-      prevAt: Number(reply[index + 2]),
-    })
-  }
-  return entries
 }
