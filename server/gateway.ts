@@ -66,7 +66,10 @@ export interface Gateway {
   readonly health: () => Health
   /** Ends people's right to be here, or just their connections, on all instances. */
   readonly control: Control
-  /** Listens; resolves with the address as soon as connections are accepted, whatever Redis does. */
+  /**
+   * Listens; resolves with the address as soon as connections are accepted, whatever Redis does.
+   * Rejects where the address is taken, and after `stop`.
+   */
   start(): Promise<{ host: string; port: number }>
   /**
    * Stops for good (D10): not ready, no new connections, hands its clients over to other instances,
@@ -302,6 +305,9 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
     health,
     control: access.control,
     async start() {
+      if (stopping !== undefined) {
+        throw new Error('this gateway was stopped, which is for good: create another one')
+      }
       server.listen({ port: config.port, host: config.host, backlog: ACCEPT_BACKLOG })
       await once(server, 'listening')
       operations.start()
