@@ -138,7 +138,8 @@ export function createConnection(
       retry(new RoomwireError('TIMEOUT', 'no answer', true))
     })
     try {
-      auth = { session, name: options.name, token: await token() }
+      // `attempts`: what an operator cannot see, how often it was tried before a gateway heard of it.
+      auth = { session, name: options.name, token: await token(), attempts: failures }
       if (mine === turn) socket.connect()
     } catch (thrown) {
       if (mine === turn) retry(new RoomwireError('TOKEN_FAILED', `${thrown}`, true))

@@ -165,7 +165,7 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
   let draining = false
   const health = () => readHealth(healthSource)
   const operations = createOperations({
-    ...{ feed, notes, metrics, health },
+    ...{ feed, notes, metrics, health, logger },
     cacheHeld: cache.held,
     directory: broker.directory,
     duplicates: broker.duplicates,
@@ -221,7 +221,12 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
     io,
     rooms,
     events,
-    sessions: createSessions({ store: broker.sessions, instance: config.instanceId }),
+    sessions: createSessions({
+      store: broker.sessions,
+      home: { instance: config.instanceId, boot: feed.boot },
+      fate: operations.fate,
+      pingMs: config.pingIntervalMs + config.pingTimeoutMs,
+    }),
     status: status.current,
     maxBacklogBytes: config.maxClientBacklogBytes,
     ...access.sockets,

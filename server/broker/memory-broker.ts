@@ -16,9 +16,9 @@ export function createMemoryBroker(
   const control = createMemoryControl(store)
   return {
     log,
-    sessions: createMemorySessions(),
     control,
     ledger: createMemoryLedger(store),
+    sessions: createMemorySessions(store),
     directory: createMemoryDirectory(store),
     duplicates: createMemoryDuplicates(store),
     adapter: undefined,

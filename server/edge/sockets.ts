@@ -4,7 +4,7 @@ import type { Events } from '../observability/events.ts'
 import type { ByeEvent, StatusEvent } from '../protocol.ts'
 import type { Rooms } from '../rooms/rooms.ts'
 import type { Identity } from '../session/identity.ts'
-import type { Sessions } from '../session/sessions.ts'
+import { type Sessions, whoReturns } from '../session/sessions.ts'
 import { type Connection, takeTurn } from './connection.ts'
 import { createDispatch } from './dispatch.ts'
 import { cutOff, takesFrames, terminateLater, waitingBytes } from './engine.ts'
@@ -51,6 +51,8 @@ export interface Sockets {
   stop(): void
 }
 
+/** More attempts than a client makes within the hour that it may be away. */
+const MAX_ATTEMPTS = 100_000
 /** A client that was too slow is not helped by coming back at once. */
 const SLOW_RETRY_MS = 1000
 /** A peer for which something has waited for this long, and never less of it, does not read. */
@@ -170,11 +172,13 @@ export function createSockets(deps: SocketsDeps): Sockets {
         connection.transport = conn.transport.name
       })
     }
-    if (identity.session !== undefined) {
-      void sessions.opened(identity.session, socket.id).then((reconnection) => {
-        if (reconnection !== undefined) events.reconnected(ids, reconnection)
-      })
-    }
+    const visitor = whoReturns(identity)
+    if (visitor === undefined) return
+    void sessions.opened(visitor, socket.id).then((reconnection) => {
+      if (reconnection === undefined) return
+      const attempts = attemptsOf(socket.handshake.auth)
+      events.reconnected(ids, { ...reconnection, attempts }, connection)
+    })
   }
 
   // Two listeners for all sockets: each is called by its own.
@@ -186,7 +190,8 @@ export function createSockets(deps: SocketsDeps): Sockets {
     connections.delete(this.id)
     deps.ended(connection)
     rooms.leaveAll(member)
-    if (identity.session !== undefined) sessions.closed(identity.session, this.id, cause)
+    const visitor = whoReturns(identity)
+    if (visitor !== undefined) sessions.closed(visitor, this.id, cause)
     events.disconnected(ids, transport, cause)
     if (reason === 'parse error') events.packetRefused(ids, reason)
   }
@@ -235,4 +240,10 @@ export function createSockets(deps: SocketsDeps): Sockets {
     },
   }
   return self
+}
+
+/** What a client says of its attempts to come back; for a metric, so that nonsense is no error. */
+function attemptsOf({ attempts }: Record<string, unknown>): number | undefined {
+  const plausible = Number.isInteger(attempts) && Number(attempts) > 0
+  return plausible ? Math.min(Number(attempts), MAX_ATTEMPTS) : undefined
 }

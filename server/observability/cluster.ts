@@ -16,6 +16,11 @@ export interface Cluster {
   instances(): SeenInstance[]
   /** Whether the directory answers. */
   readonly known: boolean
+  /**
+   * Whether a process still runs: `gone` once it has been silent for so long that it is not merely
+   * busy, or is not listed any more; undefined while nobody can tell.
+   */
+  fate(boot: string): 'live' | 'gone' | 'stopped' | undefined
   /** Says good-bye to the others, if that is possible within half a second. */
   stop(): Promise<void>
 }
@@ -26,6 +31,7 @@ export interface Cluster {
  */
 const BEAT_MS = 500
 const SILENT_MS = 1500
+const GONE_MS = 2500
 /** After an outage everybody has to come back first. */
 const GRACE_MS = 2500
 const FAREWELL_MS = 500
@@ -128,6 +134,13 @@ export function createCluster(deps: {
     beat,
     get known() {
       return known
+    },
+    fate(boot) {
+      const other = others.get(boot)
+      if (other?.presence === 'stopped') return 'stopped'
+      if (!known || now() - exchangedAt > 2 * BEAT_MS) return undefined
+      if (other === undefined) return boot === deps.own().boot ? 'live' : 'gone'
+      return now() - other.heardAt > GONE_MS ? 'gone' : 'live'
     },
     instances() {
       if (known) judge()

@@ -1,15 +1,24 @@
+import { type Comeback, createComebacks } from './comebacks.ts'
 import type { DuplicateCause } from './duplicate-store.ts'
 import type { Logger } from './logger.ts'
 import type { Metrics } from './metrics.ts'
 import type { OperatorNotes } from './operator-notes.ts'
 
-/** Why a session's former connection ended; `unknown` where nobody saw it end. */
+/**
+ * Why a session's former connection ended: `instance_died` with its instance, `unknown` where nobody
+ * saw it end.
+ */
 export interface Reconnection {
   cause: string
   sameInstance: boolean
   /** Undefined where the end was not seen, as after a crash. */
   gapMs: number | undefined
+  /** How many attempts it took, where the client tells. */
+  attempts: number | undefined
 }
+
+/** Causes are read from a store that others may write to: as a label there are so many at most (D8). */
+const MAX_CAUSES = 30
 
 /** Where a log line belongs: the connection, never the session, which is a secret. */
 export interface ConnectionIds {
@@ -29,6 +38,8 @@ export function createEvents(deps: { logger: Logger; metrics: Metrics; notes: Op
   for (const outcome of ['recovered', 'reset']) metrics.resumes.inc({ outcome }, 0)
   for (const outcome of ['stored', 'duplicate']) metrics.sends.inc({ outcome }, 0)
   for (const reason of ['trimmed', 'broken', 'foreign']) metrics.resets.inc({ reason }, 0)
+  const comebacks = createComebacks(metrics)
+  const causes = new Set<string>()
   return {
     connected(ids: ConnectionIds, transport: string): void {
       metrics.connections.inc({ transport })
@@ -43,15 +54,22 @@ export function createEvents(deps: { logger: Logger; metrics: Metrics; notes: Op
       metrics.connections.dec({ transport })
       metrics.disconnects.inc({ reason: label(reason) })
       if (reason === 'slow_client') notes.slowClientCut()
+      comebacks.ended(ids)
       if (debugging()) logger.debug({ ...ids, transport, reason }, 'disconnected')
     },
-    reconnected(ids: ConnectionIds, { cause, sameInstance, gapMs }: Reconnection): void {
+    reconnected(ids: ConnectionIds, reconnection: Reconnection, comeback: Comeback): void {
+      const { cause, sameInstance, gapMs, attempts } = reconnection
+      if (causes.size < MAX_CAUSES) causes.add(label(cause))
       metrics.reconnections.inc({
-        cause: label(cause),
+        cause: causes.has(label(cause)) ? label(cause) : 'other',
         instance: sameInstance ? 'same' : 'other',
       })
       if (gapMs !== undefined) metrics.reconnectionGap.observe(gapMs / 1000)
-      if (debugging()) logger.debug({ ...ids, cause, sameInstance, gapMs }, 'reconnected')
+      if (attempts !== undefined) metrics.reconnectionAttempts.observe(attempts)
+      comebacks.returned(ids, comeback)
+      if (!debugging()) return
+      const { transport } = comeback
+      logger.debug({ ...ids, cause, sameInstance, gapMs, attempts, transport }, 'reconnected')
     },
     joined(
       ids: ConnectionIds,
@@ -59,7 +77,10 @@ export function createEvents(deps: { logger: Logger; metrics: Metrics; notes: Op
       resume: 'none' | 'recovered' | 'reset',
       messages: number,
     ): void {
-      if (resume !== 'none') metrics.resumes.inc({ outcome: resume })
+      if (resume !== 'none') {
+        metrics.resumes.inc({ outcome: resume })
+        comebacks.resumed(ids, resume === 'recovered', messages)
+      }
       if (resume === 'recovered') metrics.replayed.inc(messages)
       if (!logger.isLevelEnabled('trace')) return
       logger.trace({ ...ids, room, resume, messages }, 'joined')

@@ -57,10 +57,21 @@ export function createMetrics() {
     ),
     reconnectionGap: seconds(
       'reconnection_gap',
-      'Between the end of a session’s connection, where it was seen, and its next one.',
+      'From the end of a session’s connection, where it was seen, to its next one; 0 where that began before.',
       GAP_SECONDS,
       [],
     ),
+    comebackOutcomes: counter(
+      'reconnection_outcomes_total',
+      'Reconnections by what they came to within 10 s, the worst of their rooms: reset, replayed (messages had been missed), resumed (none had), none (no room was resumed); and by the transport they had by then.',
+      ['outcome', 'transport'],
+    ),
+    reconnectionAttempts: new Histogram({
+      name: 'roomwire_reconnection_attempts',
+      help: 'Attempts that a reconnection took, as far as clients tell.',
+      buckets: [1, 2, 3, 5, 10, 20, 50],
+      registers,
+    }),
     resumes: counter('resumes_total', 'Joins with a position.', ['outcome']),
     replayed: counter('messages_replayed_total', 'Messages that resumes brought back.', []),
     sends: counter('sends_total', 'room:send by outcome: stored, duplicate or an error code.', [

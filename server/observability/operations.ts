@@ -5,6 +5,7 @@ import { createDuplicates } from './duplicates.ts'
 import type { Feed, FeedEvent } from './feed.ts'
 import type { Health } from './health.ts'
 import type { Stretch } from './history.ts'
+import type { Logger } from './logger.ts'
 import type { Metrics } from './metrics.ts'
 import type { OperatorNotes } from './operator-notes.ts'
 import { createSampler } from './sampler.ts'
@@ -37,6 +38,8 @@ export interface OperationsData {
 export interface Operations {
   stats(): Promise<Stats>
   data(seen: Seen): Promise<OperationsData>
+  /** What became of a process of this cluster, as in `Cluster`. */
+  fate(boot: string): ReturnType<Cluster['fate']>
   /** Begins to measure and to exchange summaries. */
   start(): void
   stop(): Promise<void>
@@ -51,9 +54,10 @@ export function createOperations(deps: {
   cacheHeld: () => { entries: number; bytes: number }
   directory: InstanceDirectory
   duplicates: DuplicateStore
+  logger?: Logger
 }): Operations {
   const { feed, notes, metrics, health } = deps
-  const storms = createStormWatch(notes)
+  const storms = createStormWatch(notes, deps.logger)
   let cluster: Cluster | undefined
   const duplicates = createDuplicates({
     ...{ metrics, store: deps.duplicates, instance: feed.instance, boot: feed.boot },
@@ -97,6 +101,7 @@ export function createOperations(deps: {
       instances: () => cluster?.instances() ?? [],
       clusterKnown: () => cluster?.known ?? false,
       latest: () => sampler.history.latest,
+      storm: storms.current,
     })
 
   return {
@@ -113,6 +118,7 @@ export function createOperations(deps: {
         stats: await stats(),
       }
     },
+    fate: (boot) => cluster?.fate(boot),
     start() {
       sampler.start()
       duplicates.start()

@@ -107,7 +107,8 @@ export function createSampler(deps: {
       unknown ? null : live.reduce((sum, other) => sum + other[name], own)
     const back = new Map<string, number>()
     for (const [cause, count] of after.back) {
-      const label = CAUSES.find((each) => each === cause) ?? 'other'
+      const seen = cause === 'instance_died' ? 'unknown' : cause // one line: ends that nobody saw
+      const label = CAUSES.find((each) => each === seen) ?? 'other'
       back.set(label, (back.get(label) ?? 0) + count - (last.back.get(cause) ?? 0))
     }
     const send = (q: number) => inMs(quantileBetween(last.send, after.send, q))

@@ -6,6 +6,7 @@ import type { Sample } from './history.ts'
 import type { Metrics } from './metrics.ts'
 import { quantileBetween, readByLabel, readDistribution, readTotal } from './readings.ts'
 import type { RedisHealth } from './redis-events.ts'
+import type { Storm } from './storms.ts'
 
 /** What `GET /api/monitoring/stats` answers. Counts are since this instance started, unless said. */
 export type Stats = Awaited<ReturnType<typeof readStats>>
@@ -19,6 +20,7 @@ export interface StatsSource {
   clusterKnown: () => boolean
   duplicates: Duplicates
   latest: () => Sample
+  storm: () => Storm | undefined
 }
 
 export async function readStats(source: StatsSource) {
@@ -28,6 +30,7 @@ export async function readStats(source: StatsSource) {
   const suppressed = sends.get('duplicate') ?? 0
   const known = suppressed + (sends.get('stored') ?? 0)
   const gaps = await readDistribution(metrics.reconnectionGap)
+  const attempts = await readDistribution(metrics.reconnectionAttempts)
   const live = instances().filter(({ presence }) => presence === 'live')
   const sum = (read: (instance: SeenInstance) => number) =>
     live.reduce((total, instance) => total + read(instance), 0)
@@ -64,6 +67,17 @@ export async function readStats(source: StatsSource) {
       total: await readTotal(metrics.reconnections),
       byCause: Object.fromEntries(await readByLabel(metrics.reconnections, 'cause')),
       byInstance: Object.fromEntries(await readByLabel(metrics.reconnections, 'instance')),
+      /** What they came to within 10 s, and the transport they had by then. */
+      outcomes: Object.fromEntries(await readByLabel(metrics.comebackOutcomes, 'outcome')),
+      byTransport: Object.fromEntries(await readByLabel(metrics.comebackOutcomes, 'transport')),
+      /** As far as clients tell. */
+      attempts: {
+        p50: quantileBetween(undefined, attempts, 0.5),
+        p95: quantileBetween(undefined, attempts, 0.95),
+      },
+      /** The reconnect storm that is going on. */
+      storm: source.storm() ?? null,
+      /** Joins with a position, of reconnections or not. */
       resumes: Object.fromEntries(await readByLabel(metrics.resumes, 'outcome')),
       messagesReplayed: await readTotal(metrics.replayed),
       /** Seconds between a connection's end and the next one's beginning, where both were seen. */

@@ -1,3 +1,4 @@
+import type { Logger } from './logger.ts'
 import type { OperatorNotes } from './operator-notes.ts'
 
 /** Reconnections in the window that make a storm: this many, or this share of the connections. */
@@ -5,12 +6,34 @@ const LEAST = 20
 const SHARE = 0.05
 const WINDOW_S = 5
 
+/** Reconnections since a storm began, and for how long it has been going on. */
+export interface Storm {
+  total: number
+  seconds: number
+  byCause: Record<string, number>
+}
+
 /** Tells operators of reconnect storms: once when one begins, once at its end. */
-export function createStormWatch(notes: Pick<OperatorNotes, 'stormBegan' | 'stormEnded'>) {
+export function createStormWatch(
+  notes: Pick<OperatorNotes, 'stormBegan' | 'stormEnded'>,
+  logger?: Logger,
+) {
   const window: { count: number; causes: ReadonlyMap<string, number> }[] = []
-  let storm: { total: number; seconds: number; update: (total: number) => void } | undefined
+  let storm: (Storm & { update: (total: number) => void }) | undefined
+
+  function add(byCause: Record<string, number>, causes: ReadonlyMap<string, number>): void {
+    for (const [cause, count] of causes) {
+      if (count > 0) byCause[cause] = (byCause[cause] ?? 0) + count
+    }
+  }
 
   return {
+    /** The storm that is going on. */
+    current(): Storm | undefined {
+      if (storm === undefined) return undefined
+      const { update: _, ...figures } = storm
+      return figures
+    },
     /** To be called once a second with what came back in it, by why it had gone. */
     second(causes: ReadonlyMap<string, number>, connections: number): void {
       const count = sum(causes.values())
@@ -23,16 +46,23 @@ export function createStormWatch(notes: Pick<OperatorNotes, 'stormBegan' | 'stor
         storm = {
           total: inWindow,
           seconds: window.length,
+          byCause: {},
           update: notes.stormBegan(mainCause(window.map((each) => each.causes))),
         }
+        for (const each of window) add(storm.byCause, each.causes)
         storm.update(storm.total)
+        const { total, seconds, byCause } = storm
+        logger?.info({ total, seconds, byCause, connections }, 'reconnect storm')
         return
       }
       storm.total += count
+      add(storm.byCause, causes)
       storm.seconds += 1
       storm.update(storm.total)
       if (inWindow >= threshold / 2) return
       notes.stormEnded(storm.total, storm.seconds)
+      const { total, seconds, byCause } = storm
+      logger?.info({ total, seconds, byCause, connections }, 'reconnect storm over')
       storm = undefined
       window.length = 0
     },

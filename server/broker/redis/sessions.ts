@@ -1,51 +1,111 @@
 import { hash } from 'node:crypto'
-import type { FormerConnection, SessionStore } from '../../session/sessions.ts'
+import type {
+  Arrival,
+  FormerConnection,
+  OpenConnection,
+  SessionStore,
+} from '../../session/sessions.ts'
 import type { RedisLink } from './link.ts'
 import { callScript } from './script-call.ts'
 import { script } from './scripts.ts'
 
-/** How long an ended session's next connection counts as a reconnection, ms. */
+/** How long an ended connection may be come back for, ms. */
 const TTL = '3600000'
 /** How long a connection that nobody saw end is remembered, ms. */
-const LIVE_TTL = '86400000'
+const LIVE_TTL = '604800000'
+/** Connections remembered of one session; the oldest go first (D8). */
+const MAX_CONNECTIONS = '64'
 /** Metrics can wait this long for others that go the same way. */
 const GATHER_MS = 20
 /** Notes of one call, so that none keeps Redis from others for long. */
 const NOTES_PER_CALL = 100
 
 /**
- * KEYS records. ARGV of each: opened or closed, connection, value, TTL (ms). An end is written only over
- * the same connection's record. Returns what the records were.
+ * KEYS records, one for each note. ARGV limits (ended, open, connections), then of each note: what,
+ * connection, its age (ms: notes wait to be sent), text. A record is a hash with a field for each
+ * connection, `L <at> <instance> <boot>` or `E <at> <instance> <cause>`.
+ *
+ * opened: returns { at, the last end or '', connection, record, … of those that are open }.
+ * closed: does nothing for a connection that was taken out of a record that is still there.
  */
 const NOTE = script(
   'note',
   `
-local formers = {}
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local ttl, live_ttl, most = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+
+local function opened(key, connection, at, home)
+  local all = redis.call('HGETALL', key)
+  local open, last, last_at, oldest, oldest_at = {}, nil, -1, nil, math.huge
+  for i = 1, #all, 2 do
+    local state, begun = string.match(all[i + 1], '^(%u) (%d+) ')
+    begun = tonumber(begun)
+    if state == 'E' and at - begun > ttl then
+      redis.call('HDEL', key, all[i])
+    else
+      if state == 'E' and begun > last_at then last, last_at = i, begun end
+      if state == 'L' then open[#open + 1] = { begun, all[i], all[i + 1] } end
+      if begun < oldest_at then oldest, oldest_at = i, begun end
+    end
+  end
+  local reply = { string.format('%.0f', at), '' }
+  if last then
+    reply[2] = all[last + 1]
+    redis.call('HDEL', key, all[last])
+  else
+    table.sort(open, function(a, b) return a[1] < b[1] end)
+    for i = 1, math.min(#open, 16) do
+      reply[#reply + 1] = open[i][2]
+      reply[#reply + 1] = open[i][3]
+    end
+    if oldest and #all / 2 >= most then redis.call('HDEL', key, all[oldest]) end
+  end
+  redis.call('HSET', key, connection, string.format('L %.0f ', at) .. home)
+  redis.call('PEXPIRE', key, live_ttl)
+  return reply
+end
+
+local function closed(key, connection, at, text)
+  local size = redis.call('HLEN', key)
+  if size > 0 and redis.call('HEXISTS', key, connection) == 0 then return '' end
+  redis.call('HSET', key, connection, string.format('E %.0f ', at) .. text)
+  redis.call('PEXPIRE', key, size > 1 and live_ttl or ttl)
+  return ''
+end
+
+local replies = {}
 for i, key in ipairs(KEYS) do
   local a = i * 4
-  local former = redis.call('GET', key)
-  local mine = ARGV[a - 2] .. ' '
-  if ARGV[a - 3] == 'opened' or (former and string.sub(former, 1, #mine) == mine) then
-    redis.call('SET', key, ARGV[a - 1], 'PX', ARGV[a])
+  local what, connection, at, text = ARGV[a], ARGV[a + 1], now - tonumber(ARGV[a + 2]), ARGV[a + 3]
+  if what == 'opened' then
+    replies[i] = opened(key, connection, at, text)
+  elseif what == 'closed' then
+    replies[i] = closed(key, connection, at, text)
+  else
+    replies[i] = redis.call('HGET', key, connection)
+    if what == 'take' then redis.call('HDEL', key, connection) end
   end
-  formers[i] = former
 end
-return formers`,
+return replies`,
 )
 
 interface Note {
   key: string
   /** Notes with the same one may go into the same call. */
   group: string
-  args: readonly [kind: 'opened' | 'closed', connection: string, value: string, ttl: string]
-  resolve(former: unknown): void
+  what: 'opened' | 'closed' | 'look' | 'take'
+  connection: string
+  text: string
+  /** For its age when it is sent. */
+  made: number
+  resolve(reply: unknown): void
   reject(error: unknown): void
 }
 
 /**
- * Records are `<connection> <at> <instance> <cause>`; keys hold a hash, since a session is a secret.
- * Notes go out in the order they were made, those of some ms together: a call of its own for each
- * connection was a tenth of what accepting one costs.
+ * Keys hold a hash, since a session is a secret. Notes go out in the order they were made, those of
+ * some ms together: a call of its own for each connection was a tenth of what accepting one costs.
  */
 export function createRedisSessions(link: RedisLink, keyPrefix: string): SessionStore {
   const notes: Note[] = []
@@ -65,43 +125,72 @@ export function createRedisSessions(link: RedisLink, keyPrefix: string): Session
 
   async function call(batch: readonly Note[]): Promise<void> {
     const keys = batch.map(({ key }) => key)
-    const args = batch.flatMap((note) => note.args)
+    const now = performance.now()
+    const args = batch.flatMap(({ what, connection, text, made }) => [
+      ...[what, connection, String(Math.round(now - made)), text],
+    ])
     try {
-      const formers = await callScript(link.command, NOTE, keys, args)
-      for (const [index, note] of batch.entries()) note.resolve(formers[index])
+      const limits = [TTL, LIVE_TTL, MAX_CONNECTIONS]
+      const replies = await callScript(link.command, NOTE, keys, [...limits, ...args])
+      for (const [index, note] of batch.entries()) note.resolve(replies[index])
     } catch (error) {
       for (const note of batch) note.reject(error)
     }
   }
 
-  function note(session: string, ...args: Note['args']): Promise<unknown> {
+  function note(
+    what: Note['what'],
+    session: string,
+    connection: string,
+    text = '',
+  ): Promise<unknown> {
     const name = hash('sha256', session, 'base64url')
     // On a cluster the keys of one call share a slot: a few slots, so that calls stay few.
     const group = link.sharded ? String(name.charCodeAt(0) % 16) : ''
-    const key = `${keyPrefix}:${link.sharded ? `{session-${group}}` : 'session'}:${name}`
-    return new Promise((resolve, reject) => notes.push({ key, group, args, resolve, reject }))
+    const key = `${keyPrefix}:${link.sharded ? `{seen-${group}}` : 'seen'}:${name}`
+    const made = performance.now()
+    return new Promise((resolve, reject) => {
+      notes.push({ key, group, what, connection, text, made, resolve, reject })
+      if (what !== 'closed') timer ??= setTimeout(send, GATHER_MS)
+      // At the end of this turn: it may be the last thing that this process does.
+      else if (!ending) setImmediate(send)
+      if (what === 'closed') ending = true
+    })
   }
 
   return {
-    opened(session, connection, instance) {
-      const record = `${connection} ${Date.now()} ${instance} `
-      timer ??= setTimeout(send, GATHER_MS)
-      return note(session, 'opened', connection, record, LIVE_TTL).then(parse)
+    opened: (session, connection, { instance, boot }) =>
+      note('opened', session, connection, `${instance} ${boot}`).then(arrival),
+    async closed(session, connection, { instance }, cause) {
+      await note('closed', session, connection, `${instance} ${cause}`)
     },
-    async closed(session, connection, instance, cause) {
-      const record = `${connection} ${Date.now()} ${instance} ${cause}`
-      // At the end of this turn: it may be the last thing that this process does.
-      if (!ending) setImmediate(send)
-      ending = true
-      await note(session, 'closed', connection, record, TTL)
-    },
+    look: async (session, connection) => former(await note('look', session, connection)),
+    take: async (session, connection) => former(await note('take', session, connection)),
   }
 }
 
-function parse(record: unknown): FormerConnection | undefined {
-  if (typeof record !== 'string') return undefined
-  const match = /^\S+ (\d+) (\S+) (.*)$/.exec(record)
+function arrival(reply: unknown): Arrival {
+  const [at, last, ...rest] = reply as string[]
+  const open: OpenConnection[] = []
+  for (let index = 0; index + 1 < rest.length; index += 2) {
+    const record = parse(rest[index + 1])
+    if (record === undefined) continue
+    const { instance, tail: boot } = record
+    open.push({ connection: String(rest[index]), instance, boot })
+  }
+  return { at: Number(at), former: former(last), open }
+}
+
+function former(record: unknown): FormerConnection | undefined {
+  const parsed = parse(record)
+  if (parsed === undefined) return undefined
+  const { instance, at, ended, tail } = parsed
+  return { instance, at, cause: ended ? tail : undefined }
+}
+
+function parse(record: unknown) {
+  const match = /^([LE]) (\d+) (\S+) (.*)$/.exec(String(record ?? ''))
   if (match === null) return undefined
-  const [, at, instance = '', cause = ''] = match
-  return { instance, at: Number(at), cause: cause === '' ? undefined : cause }
+  const [, state, at, instance = '', tail = ''] = match
+  return { ended: state === 'E', at: Number(at), instance, tail }
 }
