@@ -3,7 +3,7 @@ import { NO_FAULTS } from '../long/recording.ts'
 import { RETRYABLE, runRollingRestart } from '../long/rolling-restart.ts'
 import { testScope } from '../support/test-scope.ts'
 
-test('D10: two instances restart one after the other under load; nothing is lost', async () => {
+test('D10: two instances behind HAProxy restart one after the other under load; nothing is lost', async () => {
   const load = { instances: 2, clients: 60, roomSize: 10, rate: 40, periodSeconds: 1 }
   const figures = await runRollingRestart(testScope(), load)
   expect(figures).toMatchObject({ ...NO_FAULTS, startedOver: 0, processDeaths: 0, problems: [] })
