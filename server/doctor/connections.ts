@@ -12,7 +12,7 @@ const LEAST_TIMEOUT_S = 60
 
 export const timeout: Check<Role> = {
   id: 'timeout',
-  needs: ['topology'],
+  needs: ['cluster'],
   async run(role) {
     const value = await setting(role, 'timeout')
     if (value === undefined) return hidden('timeout', 'timeout 0')
@@ -27,7 +27,7 @@ export const timeout: Check<Role> = {
 /** Who reads too slowly is cut off; a limit that is too low does that to healthy gateways. */
 export const outputLimit: Check<Role> = {
   id: 'output-limit',
-  needs: ['topology'],
+  needs: ['cluster'],
   async run(role) {
     if (role.name !== 'rooms') return []
     const name = 'client-output-buffer-limit'
@@ -50,7 +50,7 @@ export const outputLimit: Check<Role> = {
 
 export const maxclients: Check<Role> = {
   id: 'maxclients',
-  needs: ['topology'],
+  needs: ['cluster'],
   async run(role) {
     const { info } = role.learned
     const connected = info?.get('connected_clients')

@@ -2,6 +2,7 @@ import { ConfigError, readConfig } from '../config.ts'
 import type { Environment } from '../option-reader.ts'
 import { answer } from './answer.ts'
 import { type Check, type CheckResult, note, ok, type Report, reportOn, warning } from './check.ts'
+import { cluster } from './cluster.ts'
 import { maxclients, outputLimit, timeout } from './connections.ts'
 import { auth } from './log-in.ts'
 import { files, port } from './machine.ts'
@@ -10,6 +11,7 @@ import { prefix, rights } from './rights.ts'
 import type { Role } from './role.ts'
 import { clock, roundTrip, write } from './round-trip.ts'
 import { runChecks } from './run-checks.ts'
+import { sentinel } from './sentinel.ts'
 import { database, info, loading, primary, replicas, topology, version } from './server.ts'
 import { password, prefixOf, problemFindings, settingsFindings } from './settings.ts'
 import { eviction, memory, persistence } from './storage.ts'
@@ -17,8 +19,8 @@ import { tls, tlsExpiry, tlsName } from './tls.ts'
 
 /** From what has to be there first to what rests on it. */
 const roleChecks: readonly Check<Role>[] = [
-  ...[password, dns, tcp, tls, tlsName, tlsExpiry, answer, auth],
-  ...[info, loading, topology, database, version, primary, replicas],
+  ...[password, sentinel, dns, tcp, tls, tlsName, tlsExpiry, answer, auth],
+  ...[info, loading, topology, cluster, database, version, primary, replicas],
   ...[eviction, persistence, memory, timeout, outputLimit, maxclients],
   ...[rights, prefix, write, roundTrip, clock],
 ]

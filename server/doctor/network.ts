@@ -9,7 +9,7 @@ const LOOPBACK = /^(localhost|127\.|::1$)/i
 
 export const dns: Check<Role> = {
   id: 'dns',
-  needs: [],
+  needs: ['sentinel'],
   async run({ target: { host }, prefix }) {
     if (isIP(host) !== 0) return ok(`${host} is an address`)
     const late = sleep(CONNECT_MS, 'late' as const, { ref: false })

@@ -62,9 +62,9 @@ function neededRights({ name, config }: Role, key: string, channel: string): Nee
 /** Each command, key and channel, without the rights of an administrator: Redis is asked, and says. */
 export const rights: Check<Role> = {
   id: 'rights',
-  needs: ['topology', 'primary'],
+  needs: ['primary'],
   async run(role) {
-    const tag = `${role.config.redisKeyPrefix}:{%doctor-${randomUUID()}}`
+    const tag = `${role.config.redisKeyPrefix}:{${role.learned.tag ?? `%doctor-${randomUUID()}`}}`
     const needed = neededRights(role, `${tag}:meta`, `${tag}:live`)
     const { command, subscribe } = inspected(role)
     const missing = new Map<string, string>()
@@ -85,8 +85,9 @@ export const rights: Check<Role> = {
       const done = await look(why, name, command(probe))
       if (name === 'set') throwAway = done
     }
-    const listening = subscribe(`${tag}:live`, () => undefined)
-    await look('other instances are heard', 'subscribe', listening)
+    const cluster = role.target.cluster !== undefined
+    const listening = subscribe(`${tag}:live`, () => undefined, cluster)
+    await look('other instances are heard', cluster ? 'ssubscribe' : 'subscribe', listening)
     const user = role.target.username ?? 'default'
     if (missing.size === 0) return ok(`the user ${user} has all of them`)
     return [...missing].map(([rule, why]): Finding => {
@@ -108,7 +109,8 @@ export const prefix: Check<Role> = {
   id: 'prefix',
   needs: ['rights'],
   async run(role) {
-    if (role.name !== 'rooms') return []
+    // Of a cluster, another node may have that key.
+    if (role.name !== 'rooms' || role.target.cluster !== undefined) return []
     const { redisKeyPrefix } = role.config
     const key = `${redisKeyPrefix}:{instances}`
     const reply = await inspected(role).command(['HGETALL', key]).catch(refusal)

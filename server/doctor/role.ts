@@ -8,7 +8,8 @@ export interface Role {
   readonly name: 'rooms' | 'cache'
   /** The other role has the same target: this one is examined for both. */
   readonly shared: boolean
-  readonly target: RedisTarget
+  /** The server under examination: with Sentinels or a cluster, one that they name. */
+  target: RedisTarget
   /** `REDIS` or `WEBSOCKET_REDIS`: variables are named after it. */
   readonly prefix: string
   readonly config: Config
@@ -21,6 +22,8 @@ export interface Role {
     greeting?: FirstWords
     /** Of the server, DER. */
     certificate?: Uint8Array
+    /** Of a cluster: a hash tag whose slot the server under examination has. */
+    tag?: string
     /** Logged in. */
     inspection?: Inspection
     /** Fields of INFO; undefined where the server does not show it. */

@@ -30,7 +30,9 @@ export const write: Check<Role> = {
   async run(role) {
     const prefix = role.config.redisKeyPrefix
     const rooms = role.name === 'rooms'
-    const probe = rooms ? createRoomsProbe(prefix) : createCacheProbe(prefix)
+    const probe = rooms
+      ? createRoomsProbe(prefix, role.learned.tag)
+      : createCacheProbe(prefix, role.learned.tag)
     try {
       await probe.run(inspected(role).command, randomUUID(), true)
       // Redis enforces maxmemory in a script up to its first write, which is another one in a new room.
@@ -66,9 +68,11 @@ export const roundTrip: Check<Role> = {
 }
 
 async function measure(role: Role, subscriber: Inspection): Promise<Finding> {
-  const channel = `${role.config.redisKeyPrefix}:{%doctor-${randomUUID()}}:live`
+  const { tag = `%doctor-${randomUUID()}` } = role.learned
+  const channel = `${role.config.redisKeyPrefix}:{${tag}}:${randomUUID()}`
+  const sharded = role.target.cluster !== undefined
   let arrived: (nonce: string) => void = () => undefined
-  await subscriber.subscribe(channel, (message) => arrived(message.toString()))
+  await subscriber.subscribe(channel, (message) => arrived(message.toString()), sharded)
   const times: number[] = []
   const began = performance.now()
   while (times.length < ROUNDS && performance.now() - began < TOTAL_MS) {
@@ -77,7 +81,7 @@ async function measure(role: Role, subscriber: Inspection): Promise<Finding> {
       arrived = (heard) => heard === nonce && resolve(true)
     })
     const sent = performance.now()
-    await inspected(role).command(['PUBLISH', channel, nonce])
+    await inspected(role).command([sharded ? 'SPUBLISH' : 'PUBLISH', channel, nonce])
     if (!(await Promise.race([arrival, sleep(ARRIVAL_MS, false, { ref: false })]))) {
       return failed(
         'what is published does not arrive at a subscriber',
@@ -91,7 +95,7 @@ async function measure(role: Role, subscriber: Inspection): Promise<Finding> {
 
 async function commandLatency(role: Role): Promise<Finding> {
   const times: number[] = []
-  const key = `${role.config.redisKeyPrefix}:{probe}:doctor`
+  const key = `${role.config.redisKeyPrefix}:{${role.learned.tag ?? 'probe'}}:doctor`
   const began = performance.now()
   while (times.length < ROUNDS && performance.now() - began < TOTAL_MS) {
     const sent = performance.now()
@@ -117,7 +121,7 @@ const TOLERATED_MS = 2000
 
 export const clock: Check<Role> = {
   id: 'clock',
-  needs: ['topology'],
+  needs: ['cluster'],
   async run(role) {
     const before = role.now()
     const reply = await inspected(role).command(['TIME']).catch(refusal)

@@ -10,15 +10,20 @@ export const info: Check<Role> = {
   id: 'info',
   needs: ['auth'],
   async run(role) {
-    const text = await inspected(role).command(['INFO']).catch(refusal)
-    if (text instanceof RedisFailure) {
-      if (text.outcomeUnknown) return failed(text.message, 'look at the log of Redis')
-      return note('INFO is refused, so less can be seen', `allow it for this check: +info`)
-    }
-    const fields = [...String(text).matchAll(/^(\w+):([^\r\n]*)/gm)]
-    role.learned.info = new Map(fields.map(([, name = '', value = '']) => [name, value]))
-    return ok(`${role.learned.info.size} fields`)
+    const failure = await readInfo(role)
+    if (failure === undefined) return ok(`${role.learned.info?.size} fields`)
+    if (failure.outcomeUnknown) return failed(failure.message, 'look at the log of Redis')
+    return note('INFO is refused, so less can be seen', 'allow it for this check: +info')
   },
+}
+
+/** Anew, where another server is examined from now on. */
+export async function readInfo(role: Role): Promise<RedisFailure | undefined> {
+  const text = await inspected(role).command(['INFO']).catch(refusal)
+  if (text instanceof RedisFailure) return text
+  const fields = [...String(text).matchAll(/^(\w+):([^\r\n]*)/gm)]
+  role.learned.info = new Map(fields.map(([, name = '', value = '']) => [name, value]))
+  return undefined
 }
 
 /** It lets people in before it answers them. */
@@ -37,14 +42,17 @@ export const loading: Check<Role> = {
 export const topology: Check<Role> = {
   id: 'topology',
   needs: ['loading'],
-  run({ learned, prefix }) {
+  run({ learned, prefix, target }) {
     const mode = learned.info?.get('redis_mode')
     if (mode === undefined) return unseen('the mode')
     if (mode === 'sentinel') {
       const remedy = `name it in ${prefix}_SENTINEL_HOSTS, and its master in ${prefix}_URL (redis://mymaster)`
       return failed('this is a Sentinel, which holds no data', remedy)
     }
-    if (mode === 'cluster') {
+    if (mode !== 'cluster' && target.cluster !== undefined) {
+      return failed('this is no Redis Cluster', `unset ${prefix}_CLUSTER`)
+    }
+    if (mode === 'cluster' && target.cluster === undefined) {
       return failed(
         'this is one node of a Redis Cluster, which refuses the keys of the others',
         `set ${prefix}_CLUSTER=true`,
@@ -56,7 +64,7 @@ export const topology: Check<Role> = {
 
 export const database: Check<Role> = {
   id: 'database',
-  needs: ['auth', 'topology'],
+  needs: ['cluster'],
   async run(role) {
     const { database } = role.target
     if (database === 0) return ok('0')
@@ -74,7 +82,7 @@ export const database: Check<Role> = {
 
 export const version: Check<Role> = {
   id: 'version',
-  needs: ['topology'],
+  needs: ['cluster'],
   run({ learned }) {
     const found = learned.info?.get('redis_version')
     if (found === undefined) return unseen('the version')
@@ -93,7 +101,7 @@ export const version: Check<Role> = {
 /** A replica refuses writes. */
 export const primary: Check<Role> = {
   id: 'primary',
-  needs: ['topology'],
+  needs: ['cluster'],
   run({ learned, prefix }) {
     const { info } = learned
     const role = info?.get('role')

@@ -9,7 +9,7 @@ const NEARLY_FULL = 0.8
 /** Rooms must not be evicted; a cache that may not be, refuses writes when it is full. */
 export const eviction: Check<Role> = {
   id: 'eviction',
-  needs: ['topology'],
+  needs: ['cluster'],
   run({ name, learned: { info } }) {
     const policy = info?.get('maxmemory_policy')
     if (policy === undefined) return unseen('maxmemory-policy')
@@ -30,7 +30,7 @@ export const eviction: Check<Role> = {
 /** What was acknowledged survives a restart of Redis only where it is on its disk. */
 export const persistence: Check<Role> = {
   id: 'persistence',
-  needs: ['topology'],
+  needs: ['cluster'],
   async run(role) {
     const { info } = role.learned
     const aof = info?.get('aof_enabled')
@@ -57,7 +57,7 @@ export const persistence: Check<Role> = {
 
 export const memory: Check<Role> = {
   id: 'memory',
-  needs: ['topology'],
+  needs: ['cluster'],
   run({ name, learned: { info } }) {
     // Buffers of replicas and of the append-only file are not held against the limit.
     const aside = Number(info?.get('mem_not_counted_for_evict') ?? 0)

@@ -10,7 +10,7 @@ import { RedisFailure } from './failure.ts'
 export interface Inspection {
   command(args: CommandArguments): Promise<unknown>
   /** Resolves when the server has confirmed. */
-  subscribe(channel: string, listener: ChannelListener): Promise<void>
+  subscribe(channel: string, listener: ChannelListener, sharded?: boolean): Promise<void>
   close(): void
 }
 
@@ -52,8 +52,13 @@ export async function openInspection(endpoint: Endpoint): Promise<Inspection> {
   }
   return {
     command: (args) => bounded(COMMAND_DEADLINE_MS, client.sendCommand([...args])),
-    subscribe: (channel, listener) =>
-      bounded(COMMAND_DEADLINE_MS, client.subscribe(channel, listener, true)),
+    subscribe: (channel, listener, sharded = false) =>
+      bounded(
+        COMMAND_DEADLINE_MS,
+        sharded
+          ? client.sSubscribe(channel, listener, true)
+          : client.subscribe(channel, listener, true),
+      ),
     close,
   }
 }
