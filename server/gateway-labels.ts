@@ -41,7 +41,9 @@ export function extendLog(
   const classify =
     classifier &&
     createClassification({
-      ...{ classifier, label: log.label, overloaded: deps.overloaded, observer: events },
+      ...{ classifier, label: log.label, observer: events },
+      // A service works elsewhere; the language is found out here.
+      overloaded: () => config.classifier.kind === 'language' && deps.overloaded(),
     })
   if (config.contentDedupWindowMs > 0) log = withDigests(log)
   if (classify === undefined && afterStore === undefined) return log

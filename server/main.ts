@@ -27,6 +27,11 @@ async function run(): Promise<void> {
   if (config.rooms === undefined) {
     logger.info('rooms live in memory: one instance, and messages end with this process')
   }
+  if (config.cache === undefined) {
+    logger.info(
+      'the cache lives in memory: it is not shared with other instances, and ends with this process, as do the counts of duplicates',
+    )
+  }
 
   if (config.auth === undefined && !isLoopback(config.host)) {
     logger.warn(

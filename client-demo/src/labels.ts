@@ -3,8 +3,12 @@ import type { Position } from '../../server/protocol.ts'
 
 /** What a gateway that classifies messages says of them, some time after they arrived. */
 export interface Labels {
-  /** Of the message at this place; empty for most. */
-  at(place: Pick<Position, 'epoch' | 'offset'>): readonly string[]
+  /**
+   * Of the message at this place; empty for most.
+   *
+   * @param given what came with the message, where it came from history
+   */
+  at(place: Pick<Position, 'epoch' | 'offset'>, given?: unknown): readonly string[]
   close(): void
 }
 
@@ -33,7 +37,7 @@ export function createLabels(room: string, socket: Socket, changed: () => void):
 
   socket.on('room:labels', take)
   return {
-    at: (place) => labels.get(keyOf(place)) ?? NONE,
+    at: (place, given) => labels.get(keyOf(place)) ?? (given === undefined ? NONE : namesIn(given)),
     close: () => void socket.off('room:labels', take),
   }
 }

@@ -2,18 +2,22 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type RequestHandler, Router } from 'express'
 import { GatewayError } from '../errors.ts'
+import type { Health } from '../observability/health.ts'
 import type { Operations } from '../observability/operations.ts'
+import { cacheState } from '../observability/stats.ts'
 import { operatorsOnly } from './operators.ts'
 
 /**
  * The operations page, which anybody may have, and what it shows, which only operators may: `/ops`,
- * `/ops/data`, and the figures for machines at `/api/monitoring/stats`.
+ * `/ops/data`, and the figures for machines at `/api/monitoring/stats`. `/api/monitoring/health` is for
+ * anybody.
  *
  * `/ops/data?boot=…&since=…&revision=…` answers with what came after these; all three are optional
  * and go by the answer before.
  */
 export function opsRoutes(deps: {
   operations: Operations
+  health: () => Health
   pageDir: string
   operatorToken: string | undefined
 }): Router {
@@ -33,6 +37,11 @@ export function opsRoutes(deps: {
   })
   router.get('/api/monitoring/stats', operators, async (_request, response) => {
     response.set('cache-control', 'no-store').json(await operations.stats())
+  })
+  // As open as /health, and as little in it; 200 in any case.
+  router.get('/api/monitoring/health', (_request, response) => {
+    const health = deps.health()
+    response.json({ ...health, cache: cacheState(health.redis.cache) })
   })
   return router
 }

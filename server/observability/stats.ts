@@ -131,7 +131,7 @@ function sumOf(counts: Readonly<Record<string, number>>): number {
 }
 
 /** In the words of the system that operators know. */
-function cacheState({ state }: RedisHealth) {
+export function cacheState({ state }: RedisHealth) {
   if (state === 'memory') return { status: 'memory', type: 'memory' } as const
   const status = state === 'ok' ? 'redis_connected' : 'redis_unavailable'
   return { status, type: 'redis' } as const

@@ -54,13 +54,16 @@ test('/api/monitoring/stats counts, and says what the cache is', async () => {
   for (const id of ['1', '1', '2', '3']) await ann.ask('room:send', { room: 'r', id, body: 1 })
   expect(await (await fetch(`${url}/api/monitoring/stats`)).json()).toMatchObject({
     cache: { status: 'memory', type: 'memory', keys: 0, hits: 0, misses: 0, hitRate: 0 },
-    duplicates: { suppressed: 1, rate: 0.25 },
+    duplicates: { suppressed: 1, rate: 0.25, byCause: { retry: 1 } },
     connections: { current: 1, byTransport: { websocket: 1 }, opened: 1 },
     reconnections: { total: 0, byCause: {}, gapSeconds: { p50: null } },
     rooms: { local: 1, members: 1, stored: 3, delivered: 3 },
     redis: { rooms: { state: 'memory' }, cache: { state: 'memory' } },
     instance: { instance: 'only', status: 'ok', durability: 'memory' },
-    cluster: { known: true, instances: 1, connections: 1 },
+    cluster: { known: true, instances: 1, connections: 1, duplicates: 1 },
+  })
+  expect(await (await fetch(`${url}/api/monitoring/health`)).json()).toMatchObject({
+    ...{ status: 'ok', instance: 'only', cache: { status: 'memory', type: 'memory' } },
   })
 })
 

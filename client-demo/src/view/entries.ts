@@ -17,6 +17,8 @@ export interface MessageEntry {
   own: boolean
   body: unknown
   at: number
+  /** That came with it. */
+  labels?: unknown
   /** What became of sending it, where that is still told; undefined: it is in the log. */
   status: SendStatus | undefined
 }
@@ -78,7 +80,7 @@ function placed(
   own: boolean,
   item: Outgoing | undefined,
 ): MessageEntry {
-  const { epoch, offset, id, from, body, at } = message
+  const { epoch, offset, id, from, body, at, labels } = message
   const key = keepsRow ? `own-${id}` : `${epoch}:${offset}`
   const known = made.get(message)
   if (known?.key === key && known.status === item?.status && known.own === own) return known
@@ -93,6 +95,7 @@ function placed(
     own,
     body,
     at,
+    ...(labels !== undefined && { labels }),
     status,
   }
   made.set(message, entry)

@@ -34,10 +34,10 @@ export function createHistory(deps: {
 
   const rowDeps = {
     attempts: (id: string) => shown?.attemptsOf(id) ?? 0,
-    labels: ({ epoch, offset }: MessageEntry) =>
+    labels: ({ epoch, offset, labels }: MessageEntry) =>
       epoch === undefined || offset === undefined
         ? []
-        : (shown?.labels.at({ epoch, offset }) ?? []),
+        : (shown?.labels.at({ epoch, offset }, labels) ?? []),
     resend: (id: string) => shown?.room.resend(id),
     discard: (id: string) => shown?.room.discard(id),
     edit({ id, body }: MessageEntry) {
