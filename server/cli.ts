@@ -9,6 +9,7 @@ import type { Input } from './doctor/password-input.ts'
 import { reportJson, reportText } from './doctor/report.ts'
 import type { Environment } from './option-reader.ts'
 import { optionGroups } from './options.ts'
+import { API_SCOPES, createApiKey } from './session/api-keys.ts'
 
 /** `EX_USAGE` and `EX_CONFIG` in the spirit of sysexits.h; 2 is what shells use for the former. */
 export const EXIT_USAGE = 2
@@ -67,6 +68,18 @@ const commands: Readonly<Record<string, Command>> = {
       io.stdout.write(json ? reportJson(report) : reportText(report))
       return report.exitCode
     },
+  },
+  'api-key': {
+    description:
+      'Prints a new key for the server API, and the line of API_KEYS_FILE that admits it.',
+    flags: {
+      name: { type: 'string', description: 'Who will use it.' },
+      scopes: {
+        type: 'string',
+        description: `What it is good for, separated by commas: ${API_SCOPES.join(', ')}. All unless given.`,
+      },
+    },
+    run: printApiKey,
   },
 }
 
@@ -137,6 +150,22 @@ function printConfig(io: CliIo): number {
     if (!(error instanceof ConfigError)) throw error
     io.stderr.write(configErrorText(error))
     return EXIT_CONFIG
+  }
+}
+
+function printApiKey(io: CliIo, { name, scopes }: Flags): number {
+  try {
+    const wanted = String(scopes ?? '')
+      .split(',')
+      .map((scope) => scope.trim())
+    const { key, line } = createApiKey(
+      String(name ?? ''),
+      wanted.filter((scope) => scope !== ''),
+    )
+    return print(`key:  ${key}\nline: ${line}\n`, io)
+  } catch (error) {
+    io.stderr.write(`roomwire api-key: ${(error as Error).message}\n`)
+    return EXIT_USAGE
   }
 }
 

@@ -71,6 +71,10 @@ export interface Config extends AccessConfig {
   /** 0: off. */
   contentDedupWindowMs: number
   classifier: ClassifierConfig
+  /** A path, since the file may change. */
+  apiKeysFile: string | undefined
+  presenceGraceMs: number
+  presenceLeaseMs: number
 }
 
 /**
@@ -119,6 +123,9 @@ export function readConfig(
     cacheMemoryMax: reader.value('CACHE_MEMORY_MAX'),
     contentDedupWindowMs: reader.value('CONTENT_DEDUP_WINDOW'),
     classifier: readClassifier(reader),
+    apiKeysFile: reader.value('API_KEYS_FILE'),
+    presenceGraceMs: reader.value('PRESENCE_GRACE'),
+    presenceLeaseMs: reader.value('PRESENCE_LEASE'),
   }
   if (home === 'redis' && !reader.isSet('REDIS_URL') && !reader.isSet('WEBSOCKET_REDIS_URL')) {
     reader.problem('WEBSOCKET_MANAGER', 'is redis: it needs WEBSOCKET_REDIS_URL or REDIS_URL')
@@ -132,6 +139,7 @@ export function readConfig(
       'is shorter than DRAIN_NOTICE and DRAIN_PERIOD together: many clients would be cut off at its end'
     reader.warn('SHUTDOWN_TIMEOUT', message)
   }
+  reader.file('API_KEYS_FILE') // whoever sets it relies on it
   for (const { variable, instead } of findStrangers(env)) {
     reader.warn(variable, `is not an option; use ${instead}`)
   }

@@ -137,7 +137,9 @@ export function createBroker(
     dedupWindowMs: config.dedupWindowMs,
     contentWindowMs: config.contentDedupWindowMs,
   }
-  if (link === undefined) return createMemoryBroker(limits, newEpoch, store)
+  if (link === undefined) {
+    return createMemoryBroker(limits, newEpoch, config.instanceId, store)
+  }
   return createRedisBroker(
     link,
     {

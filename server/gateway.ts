@@ -9,10 +9,15 @@ import type { Server } from 'socket.io'
 import type { MemoryStore } from './broker/memory.ts'
 import type { Cache } from './cache/cache.ts'
 import type { Config } from './config.ts'
+import { apiRoutes } from './edge/api/api.ts'
+import { claimRoutes } from './edge/api/claims.ts'
+import { messageRoutes } from './edge/api/messages.ts'
+import { roomRoutes } from './edge/api/rooms.ts'
+import { userRoutes } from './edge/api/users.ts'
 import { handOver } from './edge/drain.ts'
 import { createHandlers } from './edge/handlers.ts'
 import { createHttp } from './edge/http.ts'
-import { createOutlet, traced } from './edge/outlet.ts'
+import { createOutlet, type SocketMember, traced } from './edge/outlet.ts'
 import { createOverload } from './edge/overload.ts'
 import { obey } from './edge/producer-commands.ts'
 import { createSocketServer } from './edge/socket-server.ts'
@@ -35,6 +40,8 @@ import { createProducerEvents } from './observability/producer-events.ts'
 import { createTracing } from './observability/tracing.ts'
 import { MAX_HISTORY, MAX_ID_LENGTH, MAX_ROOM_BYTES } from './protocol.ts'
 import { createRooms } from './rooms/rooms.ts'
+import { createRoster } from './rooms/roster.ts'
+import { createApiKeyFile } from './session/api-key-file.ts'
 import type { Authorize } from './session/hook-policy.ts'
 import type { Control } from './session/revocations.ts'
 import { createSessions } from './session/sessions.ts'
@@ -132,6 +139,11 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
   const tracing = config.tracing ? createTracing(config.instanceId) : undefined
   const outlet = tracing === undefined ? writing : traced(writing, tracing)
   const patience = () => (overload.level < 2 ? 1 : OVERLOADED_SHARE)
+  const roster = createRoster({
+    store: broker.presence,
+    options: { graceMs: config.presenceGraceMs, leaseMs: config.presenceLeaseMs },
+    tell: (member, event) => (member as SocketMember).socket.emit('room:presence', event),
+  })
   const rooms = createRooms({
     log: extendLog(config, {
       ...{ log: broker.log, cache, logger, metrics, notes },
@@ -139,6 +151,10 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
       overloaded: () => overload.level > 0,
     }),
     outlet,
+    attending: {
+      entered: (member, room) => roster.entered(member as SocketMember, room),
+      left: (member, room, mayReturn) => roster.left(member as SocketMember, room, mayReturn),
+    },
     observer: { filled: events.filled, fillFailed: events.fillFailed, reset: events.reset },
     options: {
       ringCapacity: RING_CAPACITY,
@@ -170,6 +186,12 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
     directory: broker.directory,
     duplicates: broker.duplicates,
   })
+  const apiKeys = config.apiKeysFile
+    ? createApiKeyFile(config.apiKeysFile, {
+        loaded: events.apiKeysLoaded,
+        unreadable: events.apiKeysUnreadable,
+      })
+    : undefined
   const {
     app,
     server,
@@ -182,6 +204,17 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
     pageDir: pageDir(),
     socketPath: config.socketPath,
     operatorToken: config.operatorToken,
+    api: apiRoutes({
+      version: version(),
+      findKey: apiKeys?.find,
+      maxBodyBytes: config.maxBodyBytes,
+      routes: [
+        ...messageRoutes({ rooms, events, maxBodyBytes: config.maxBodyBytes }),
+        ...roomRoutes({ rooms, roster }),
+        ...claimRoutes(broker),
+        ...userRoutes({ control: () => access.control }),
+      ],
+    }),
     drain: () => void stop(),
   })
   const { io, admission } = createSocketServer(server, {
@@ -200,6 +233,7 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
   broker.onTrouble(status.update)
   const handlers = createHandlers({
     rooms,
+    roster,
     events,
     tracing,
     instance: config.instanceId,
@@ -274,6 +308,7 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
     await handOver(sockets, { noticeMs, periodMs }, deadline)
     rooms.stop()
     status.stop()
+    apiKeys?.stop()
     sockets.stop()
     access.stop()
     overload.stop()
@@ -281,7 +316,7 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
     for (const connection of sockets.all()) {
       sockets.sendAway(connection, { code: 'DRAIN', reconnect: true })
     }
-    await Promise.all([closeHttp(), operations.stop()])
+    await Promise.all([closeHttp(), operations.stop(), roster.stop()])
     broker.stop()
     links.close()
     logger.info('stopped')
@@ -313,6 +348,7 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
       if (stopping !== undefined) {
         throw new Error('this gateway was stopped, which is for good: create another one')
       }
+      await apiKeys?.ready
       server.listen({ port: config.port, host: config.host, backlog: ACCEPT_BACKLOG })
       await once(server, 'listening')
       operations.start()

@@ -129,6 +129,11 @@ export const options = {
         'Bearer token for what operators may see and do over HTTP: /ops, /api/monitoring/stats, POST /api/drain. Unset: only from loopback, and not through a proxy.',
       secret: true,
     },
+    API_KEYS_FILE: {
+      type: path,
+      description:
+        'File of the keys with which backends may use the server API, one a line, as roomwire api-key prints them; a changed file counts within a second. Unset: nobody may.',
+    },
     READY_FOLLOWS_REDIS: {
       type: boolean,
       default: 'false',
@@ -277,6 +282,20 @@ export const options = {
       default: '32MiB',
       description:
         'What the cache may hold in the memory of this instance; the least recently used goes first.',
+    },
+  }),
+  ...group('Presence', {
+    PRESENCE_GRACE: {
+      type: duration('0ms', '10m'),
+      default: '10s',
+      description:
+        'A user whose last connection broke stays in the room for this long, and is not told to have left where they return within it.',
+    },
+    PRESENCE_LEASE: {
+      type: duration('500ms', '10m'),
+      default: '10s',
+      description:
+        'Users of an instance that died are gone after this long. Shorter than PRESENCE_GRACE: they have less time to return.',
     },
   }),
   ...group('Redis', {

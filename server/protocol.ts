@@ -105,6 +105,22 @@ export interface HistoryReply {
   messages: RoomMessage[]
 }
 
+/** Who is in a room. `missing`: instances that do not answer, whose users may be others by now. */
+export interface MembersReply {
+  /** Users, not connections. */
+  count: number
+  /** The first `limit`, by `since` (ms since 1970). */
+  members: { user: Sender; since: number }[]
+  missing?: string[]
+}
+
+/** Told to those who asked with `presence`: a user came, or went with the last connection. */
+export interface PresenceEvent {
+  room: string
+  event: 'join' | 'leave'
+  user: Sender
+}
+
 export interface ResetEvent {
   room: string
   position: Position
@@ -124,7 +140,8 @@ export interface ByeEvent {
 
 const utf8 = new TextEncoder()
 
-const room = z
+/** A room's name. */
+export const roomName = z
   .string()
   .refine(
     (name) => name.length > 0 && name.isWellFormed(),
@@ -135,14 +152,16 @@ const room = z
     `must be at most ${MAX_ROOM_BYTES} bytes of UTF-8`,
   )
 
-const wellFormed = (maxLength: number) =>
+/** A string without lone surrogates, of 1 to so many UTF-16 code units. */
+export const wellFormed = (maxLength: number) =>
   z
     .string()
     .min(1)
     .max(maxLength)
     .refine((value) => value.isWellFormed(), 'must be well-formed')
 
-const id = wellFormed(MAX_ID_LENGTH)
+/** The id that a sender gives a message. */
+export const messageId = wellFormed(MAX_ID_LENGTH)
 
 const offset = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER)
 
@@ -158,20 +177,21 @@ const limit = z.number().int().min(0).max(MAX_HISTORY)
 export const requests = {
   'gateway:hello': z.object({}),
   'room:join': z.object({
-    room,
+    room: roomName,
     since: position.optional(),
     limit: limit.default(DEFAULT_HISTORY),
     presence: z.boolean().optional(),
   }),
-  'room:leave': z.object({ room }),
-  'room:send': z.object({ room, id, body: z.unknown() }),
+  'room:leave': z.object({ room: roomName }),
+  'room:send': z.object({ room: roomName, id: messageId, body: z.unknown() }),
   'room:history': z.object({
-    room,
+    room: roomName,
     before: offset.optional(),
     limit: limit.default(DEFAULT_HISTORY),
   }),
-  'room:typing': z.object({ room, typing: z.boolean() }),
   'auth:refresh': z.object({ token: z.string().min(1) }),
+  'room:members': z.object({ room: roomName, limit: limit.default(DEFAULT_HISTORY) }),
+  'room:typing': z.object({ room: roomName, typing: z.boolean() }),
 } as const
 
 export type RequestName = keyof typeof requests
@@ -186,9 +206,18 @@ export const handshakeAuth = z.object({
 export type HandshakeAuth = z.output<typeof handshakeAuth>
 
 /** What is wrong with an input, in words that begin with its field. */
-export function problemOf({ issues: [issue] }: z.ZodError, whole: string): string {
+export function problemOf({ issues }: z.ZodError, whole: string): string {
+  const issue = closest(issues)
   const field = issue?.path.join('.') || whole
   return `${field}: ${issue ? wording(issue) : 'is not valid'}`
+}
+
+/** Of alternatives, the one that the input came closest to. */
+function closest(issues: readonly core.$ZodIssue[]): core.$ZodIssue | undefined {
+  const [issue] = issues
+  if (issue?.code !== 'invalid_union') return issue
+  const tried = issue.errors.map(closest).filter((each) => each !== undefined)
+  return tried.reduce((a, b) => (b.path.length > a.path.length ? b : a), tried[0] ?? issue)
 }
 
 const TYPES: Partial<Record<string, string>> = {

@@ -2,7 +2,9 @@ import type { Server } from 'socket.io'
 import type { Producers } from '../edge/producers.ts'
 import type { InstanceDirectory } from '../observability/directory.ts'
 import type { DuplicateStore } from '../observability/duplicate-store.ts'
+import type { ClaimStore } from '../rooms/claims.ts'
 import type { MessageLog } from '../rooms/message-log.ts'
+import type { PresenceStore } from '../rooms/presence.ts'
 import type { ControlStore } from '../session/revocations.ts'
 import type { SessionStore } from '../session/sessions.ts'
 import type { UserLedger } from '../session/user-ledger.ts'
@@ -10,6 +12,8 @@ import type { UserLedger } from '../session/user-ledger.ts'
 /** Where an instance keeps what it shares: in this process, or in Redis with other instances. */
 export interface Broker {
   log: MessageLog
+  presence: PresenceStore
+  claims: ClaimStore
   sessions: SessionStore
   control: ControlStore
   ledger: UserLedger

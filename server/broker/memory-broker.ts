@@ -1,21 +1,27 @@
 import type { Broker } from './broker.ts'
 import { createMemoryLog, createMemoryStore, type MemoryStore, type Retention } from './memory.ts'
+import { createMemoryClaims } from './memory-claims.ts'
 import { createMemoryControl } from './memory-control.ts'
 import { createMemoryDirectory } from './memory-directory.ts'
 import { createMemoryDuplicates } from './memory-duplicates.ts'
 import { createMemoryLedger } from './memory-ledger.ts'
+import { createMemoryPresence } from './memory-presence.ts'
 import { createMemorySessions } from './memory-sessions.ts'
 
 /** Everything in this process. Several brokers over one store behave like several instances. */
 export function createMemoryBroker(
   retention: Retention,
   newEpoch: () => string,
+  instance: string,
   store: MemoryStore = createMemoryStore(),
 ): Broker {
   const log = createMemoryLog(store, retention, { newEpoch })
   const control = createMemoryControl(store)
+  const presence = createMemoryPresence(store, instance)
   return {
     log,
+    presence,
+    claims: createMemoryClaims(store),
     control,
     ledger: createMemoryLedger(store),
     sessions: createMemorySessions(store),
@@ -30,6 +36,7 @@ export function createMemoryBroker(
     stop() {
       log.stop()
       control.stop()
+      presence.stop()
     },
   }
 }

@@ -209,6 +209,15 @@ export function createMemoryLog(
         labels !== undefined && offset >= from && offset <= to ? [{ offset, at, labels }] : [],
       )
     },
+    async purge(name) {
+      const room = roomOf(name)
+      room.tail = { epoch: options.newEpoch(), offset: 0, at: 0 }
+      room.entries = []
+      room.dedup.clear()
+      room.contents.clear()
+      for (const listener of listeners(name)) listener.renewed(name, room.tail)
+      return room.tail
+    },
     async subscribe(room) {
       subscribed.add(room)
     },

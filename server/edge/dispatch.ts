@@ -92,6 +92,7 @@ export function createDispatch(deps: DispatchDeps): (connection: Connection) => 
     ['room:send', answering('room:send', handlers.send)],
     ['room:history', answering('room:history', handlers.history)],
     ['auth:refresh', answering('auth:refresh', handlers.refresh)],
+    ['room:members', answering('room:members', handlers.members)],
     [
       'room:typing',
       function typing(payload) {

@@ -14,6 +14,8 @@ export interface Gate {
   pass(connection: Connection, action: RoomAction, room: string): undefined | Promise<void>
   /** The same for a join; says whether what was sent before may be read as well. */
   enter(connection: Connection, room: string): Promise<boolean>
+  /** What comes with a join: whether the policy allows it. */
+  allows(connection: Connection, action: RoomAction, room: string): Promise<boolean>
   /** For a request that is about no room but makes work; it counts as a join. */
   charge(connection: Connection): Promise<void>
   /** Everybody may do everything, as often as they like: nobody needs to ask. */
@@ -46,8 +48,12 @@ const SPENDING: Readonly<Record<RoomAction, Spending>> = {
 }
 
 export function createGate({ policy, rates, abused }: GateDeps): Gate {
-  async function reads({ identity }: Connection, room: string): Promise<boolean> {
-    const verdict = (await policy?.may(identity, 'history', room)) ?? true
+  async function allows(
+    { identity }: Connection,
+    action: RoomAction,
+    room: string,
+  ): Promise<boolean> {
+    const verdict = (await policy?.may(identity, action, room)) ?? true
     if (verdict === true) return true
     if (verdict.code === 'FORBIDDEN') return false
     throw verdict
@@ -55,7 +61,7 @@ export function createGate({ policy, rates, abused }: GateDeps): Gate {
 
   async function enter(connection: Connection, room: string): Promise<boolean> {
     await gate.pass(connection, 'join', room)
-    return reads(connection, room)
+    return allows(connection, 'history', room)
   }
 
   const gate = rates === undefined ? policyAlone() : withRates(rates)
@@ -64,6 +70,7 @@ export function createGate({ policy, rates, abused }: GateDeps): Gate {
   function policyAlone(): Gate {
     return {
       enter,
+      allows,
       charge: async () => undefined,
       idle: policy === undefined,
       pass: ({ identity }, action, room) => permit(policy, identity, action, room),
@@ -106,6 +113,7 @@ export function createGate({ policy, rates, abused }: GateDeps): Gate {
 
     return {
       enter,
+      allows,
       charge: (connection) => charge(connection, 'JOINS'),
       idle: false,
       async pass(connection, action, room) {

@@ -8,11 +8,13 @@ import {
   type HistoryReply,
   type JoinReply,
   type Limits,
+  type MembersReply,
   PROTOCOL_VERSION,
   type Request,
   type SendReply,
 } from '../protocol.ts'
 import type { Rooms } from '../rooms/rooms.ts'
+import type { Roster } from '../rooms/roster.ts'
 import type { Connection } from './connection.ts'
 import type { Gate } from './gate.ts'
 import { createRefresh, type RefreshDeps } from './refresh.ts'
@@ -26,6 +28,7 @@ const MAX_PENDING_BYTES_TOTAL = 256 * 1024 * 1024
 /** What all connections of an instance share. */
 export interface HandlerDeps {
   rooms: Rooms
+  roster: Roster
   events: Events
   instance: string
   limits: Limits
@@ -42,7 +45,7 @@ export interface HandlerDeps {
 export type Handlers = ReturnType<typeof createHandlers>
 
 export function createHandlers(deps: HandlerDeps) {
-  const { rooms, events, limits, gate, tracing } = deps
+  const { rooms, roster, events, limits, gate, tracing } = deps
   let pendingBytes = 0
 
   function joinNow(
@@ -50,7 +53,7 @@ export function createHandlers(deps: HandlerDeps) {
     request: Request<'room:join'>,
     reply: (reply: JoinReply) => void,
   ): Promise<void> {
-    const { room, since, limit } = request
+    const { room, since, limit, presence } = request
     return rooms.join(
       member,
       { room, since, limit },
@@ -60,6 +63,7 @@ export function createHandlers(deps: HandlerDeps) {
         void socket.join(socketRoom(room))
         const resume = since === undefined ? 'none' : recovered ? 'recovered' : 'reset'
         events.joined(ids, room, resume, messages.length)
+        if (presence) roster.watch(member, room)
       },
       () => socket.connected,
     )
@@ -70,10 +74,13 @@ export function createHandlers(deps: HandlerDeps) {
     request: Request<'room:join'>,
     reply: (reply: JoinReply) => void,
   ): Promise<void> {
-    if (await gate.enter(connection, request.room)) return joinNow(connection, request, reply)
-    // Who may join but not read history begins with what comes next.
     const { room, since } = request
-    return joinNow(connection, { room, limit: 0 }, (answer) =>
+    const reads = await gate.enter(connection, room)
+    // Who may not ask for members is not told of them either.
+    const presence = request.presence && (await gate.allows(connection, 'members', room))
+    if (reads) return joinNow(connection, { ...request, presence }, reply)
+    // Who may join but not read history begins with what comes next.
+    return joinNow(connection, { room, presence, limit: 0 }, (answer) =>
       reply({ ...answer, recovered: since === undefined, messages: [] }),
     )
   }
@@ -189,6 +196,15 @@ export function createHandlers(deps: HandlerDeps) {
       const read = () => rooms.history(room, before, limit, connection.member)
       const { tail, entries } = await connection.read(read)
       return { messages: wireMessages(room, tail.epoch, entries) }
+    },
+
+    async members(
+      connection: Connection,
+      { room, limit }: Request<'room:members'>,
+    ): Promise<MembersReply> {
+      const asked = gate.pass(connection, 'members', room)
+      if (asked !== undefined) await asked
+      return roster.members(room, limit)
     },
 
     /** May be lost, so that it goes through the adapter; only members who may send are heard. */

@@ -3,7 +3,12 @@ import { readFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
-import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express'
+import express, {
+  type ErrorRequestHandler,
+  type Express,
+  type RequestHandler,
+  type Router,
+} from 'express'
 import helmet from 'helmet'
 import { pinoHttp } from 'pino-http'
 import { GatewayError, toWireError } from '../errors.ts'
@@ -24,6 +29,8 @@ export interface HttpDeps {
   socketPath: string
   /** Undefined: operators are who comes from loopback. */
   operatorToken: string | undefined
+  /** What backends do, beside what operators do. */
+  api: Router
   /** Begins to stop this instance. */
   drain: () => void
 }
@@ -132,6 +139,7 @@ export function createHttp(deps: HttpDeps): {
     deps.drain()
   })
   app.use(opsRoutes(deps))
+  app.use(deps.api)
   app.get(['/', '/index.html'], chatPage(deps))
   app.use(
     '/assets',

@@ -2,12 +2,13 @@ import type { Socket } from 'socket.io'
 import type { Tracing } from '../observability/tracing.ts'
 import type { Member, Outlet } from '../rooms/local-room.ts'
 import type { Entry, Labelled } from '../rooms/message-log.ts'
+import type { Attendant } from '../rooms/roster.ts'
 import { waitingPackets, writeFrames } from './engine.ts'
 import { createPace } from './pace.ts'
 import { wirePosition } from './wire.ts'
 
 /** A connection as a member of rooms. */
-export interface SocketMember extends Member {
+export interface SocketMember extends Attendant {
   readonly socket: Socket
   /** Complete WebSocket frames may be written to it (engine.ts). */
   takesFrames: boolean

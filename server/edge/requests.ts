@@ -1,3 +1,4 @@
+import type { ZodType } from 'zod'
 import { GatewayError } from '../errors.ts'
 import {
   DEFAULT_HISTORY,
@@ -26,9 +27,18 @@ export function parseRequest<Name extends RequestName>(
         ? plainJoin(payload)
         : undefined
   if (plain !== undefined) return plain as Request<Name>
-  const parsed = requests[name].safeParse(payload)
-  if (parsed.success) return parsed.data as Request<Name>
-  throw new GatewayError('BAD_REQUEST', problemOf(parsed.error, 'payload'))
+  const schema: ZodType = requests[name]
+  return parse(schema, payload, 'payload') as Request<Name>
+}
+
+/**
+ * @param whole what the message begins with where no field is at fault
+ * @throws GatewayError BAD_REQUEST, whose message begins with the field
+ */
+export function parse<T>(schema: ZodType<T>, payload: unknown, whole: string): T {
+  const parsed = schema.safeParse(payload)
+  if (parsed.success) return parsed.data
+  throw new GatewayError('BAD_REQUEST', problemOf(parsed.error, whole))
 }
 
 /**

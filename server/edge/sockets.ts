@@ -131,6 +131,7 @@ export function createSockets(deps: SocketsDeps): Sockets {
       member: {
         id: socket.id,
         socket,
+        user: identity.user,
         takesFrames: takesFrames(conn),
         backlog: 0,
         behindSince: 0,

@@ -121,6 +121,16 @@ export function createEvents(deps: { logger: Logger; metrics: Metrics; notes: Op
       notes.roomReset(room, reason, members)
       logger.warn({ room, reason, members }, 'room reset')
     },
+    /** Of the server API, from their file; `line` from 1. */
+    apiKeysLoaded(keys: number, problems: readonly { line: number; message: string }[]): void {
+      logger.info({ keys }, 'API keys loaded')
+      for (const { line, message } of problems) {
+        logger.error({ line }, `API_KEYS_FILE: line ${line} ${message}; it is left out`)
+      }
+    },
+    apiKeysUnreadable(code: string): void {
+      logger.error({ code }, 'API_KEYS_FILE cannot be read; the keys from before go on')
+    },
     handshakeRefused(reason: string): void {
       metrics.packetsRefused.inc({ reason: label(reason) })
       logger.debug({ reason }, 'handshake refused')

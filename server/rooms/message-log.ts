@@ -3,7 +3,7 @@
  * it; `tests/contracts/message-log.ts` is the suite both pass, each with two instances over one store.
  *
  * Errors: every method rejects with a `GatewayError`. `UNAVAILABLE` means that nothing was changed,
- * `OUTCOME_UNKNOWN` that it is not known (only from `append` and `renew`).
+ * `OUTCOME_UNKNOWN` that it is not known (only from `append`, `renew` and `purge`).
  */
 
 /** A place in a room's log. `at` is the time of the entry there (ms, the store's clock); 0 at offset 0. */
@@ -156,6 +156,12 @@ export interface MessageLog {
   label(room: string, message: Labelled): Promise<boolean>
   /** The labels of the messages from one offset to another, both included, ascending. */
   labels(room: string, from: number, to: number): Promise<Labelled[]>
+
+  /**
+   * Forgets the room's messages and begins a new epoch at offset 0, which is published; returns its
+   * tail. What was stored under an id before may be stored again.
+   */
+  purge(room: string): Promise<Tail>
 
   /** Resolves once the subscription is confirmed: what is stored from then on comes to the listener. */
   subscribe(room: string): Promise<void>

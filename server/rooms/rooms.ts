@@ -7,7 +7,16 @@ import {
   type Outlet,
   type RoomObserver,
 } from './local-room.ts'
-import type { Append, Appended, Claim, Entry, MessageLog, Page, Tail } from './message-log.ts'
+import type {
+  Append,
+  Appended,
+  Claim,
+  Entry,
+  MessageLog,
+  Page,
+  Query,
+  Tail,
+} from './message-log.ts'
 import { createPositionChecks } from './position-checks.ts'
 import { createReplyGate } from './reply-gate.ts'
 
@@ -51,6 +60,10 @@ export interface Rooms {
   send(message: Append): Promise<Appended>
   /** @param asker those who ask at once are served in turns; each that names itself, by itself */
   history(room: string, before: number | undefined, limit: number, asker?: Member): Promise<Page>
+  /** The newest messages, or those after a place: `resume` says whether they continue it. */
+  read(room: string, query: Query): Promise<Page>
+  /** Forgets the room's messages; members are told to start over (D6). */
+  purge(room: string): Promise<Tail>
   /** Verifies every local room against the log now (D4); resolves when it is done. */
   verifyAll(): Promise<void>
   /** Rooms with an open subscription, and memberships in them. */
@@ -65,8 +78,16 @@ export interface RoomsOptions extends LocalRoomOptions {
   verifyEveryMs: number
 }
 
+/** Told who is in which room here, as it changes. */
+export interface Attending {
+  entered(member: Member, room: string): void
+  /** @param mayReturn its connection ended, rather than leaving the room */
+  left(member: Member, room: string, mayReturn: boolean): void
+}
+
 export interface RoomsDeps {
   log: MessageLog
+  attending?: Attending
   outlet: Outlet
   observer: RoomObserver
   options: RoomsOptions
@@ -178,7 +199,7 @@ export function createRooms(deps: RoomsDeps): Rooms {
     }
   }
 
-  function leave(member: Member, name: string): void {
+  function leave(member: Member, name: string, mayReturn: boolean): void {
     const rooms = memberships.get(member)
     const release = rooms?.get(name)
     if (rooms === undefined || release === undefined) return
@@ -186,6 +207,7 @@ export function createRooms(deps: RoomsDeps): Rooms {
     if (rooms.size === 0) memberships.delete(member)
     local.get(name)?.members.delete(member)
     release()
+    deps.attending?.left(member, name, mayReturn)
   }
 
   function enter(member: Member, room: LocalRoom): void {
@@ -194,6 +216,7 @@ export function createRooms(deps: RoomsDeps): Rooms {
     memberships.set(member, rooms)
     room.members.add(member)
     rooms.set(room.name, room.hold())
+    deps.attending?.entered(member, room.name)
   }
 
   async function historyOf(name: string, before: number | undefined, limit: number): Promise<Page> {
@@ -254,9 +277,9 @@ export function createRooms(deps: RoomsDeps): Rooms {
         release()
       }
     },
-    leave,
+    leave: (member, name) => leave(member, name, false),
     leaveAll(member) {
-      for (const name of self.roomsOf(member)) leave(member, name)
+      for (const name of self.roomsOf(member)) leave(member, name, true)
     },
     has: (member, name) => memberships.get(member)?.has(name) ?? false,
     roomsOf: (member) => [...(memberships.get(member)?.keys() ?? [])],
@@ -268,6 +291,13 @@ export function createRooms(deps: RoomsDeps): Rooms {
         made(page.entries)
         return page
       }),
+    read: (name, query) =>
+      replying(NOBODY, async (made) => {
+        const page = await log.read(name, query)
+        made(page.entries)
+        return page
+      }),
+    purge: (name) => log.purge(name),
     verifyAll: () => checks.now(),
     counts() {
       let members = 0

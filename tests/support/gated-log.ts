@@ -58,6 +58,7 @@ export function createGatedLog(inner: MessageLog): GatedLog {
     renew: (room, epoch) => call('renew', () => inner.renew(room, epoch)),
     label: (room, message) => call('label', () => inner.label(room, message)),
     labels: (room, from, to) => call('labels', () => inner.labels(room, from, to)),
+    purge: (room) => inner.purge(room),
     subscribe: (room) => call('subscribe', () => inner.subscribe(room)),
     unsubscribe: (room) => call('unsubscribe', () => inner.unsubscribe(room)),
     listen: (listener: LogListener) =>

@@ -84,6 +84,7 @@ export function createTroublesomeLog(
     renew: (room, epoch) => call(true, () => inner.renew(room, epoch)),
     label: (room, message) => call(true, () => inner.label(room, message)),
     labels: (room, from, to) => call(false, () => inner.labels(room, from, to)),
+    purge: (room) => call(true, () => inner.purge(room)),
     async subscribe(room) {
       // Without a line it is noted for the next one, as the Redis link does.
       if (interrupted) return inner.subscribe(room)

@@ -23,6 +23,7 @@ describe('options', () => {
     expect(instanceId).toMatch(/^[\w.-]{1,48}-[0-9a-f]{6}$/)
     expect(rest).toMatchInlineSnapshot(`
       {
+        "apiKeysFile": undefined,
         "auth": undefined,
         "cache": undefined,
         "cacheMemoryMax": 33554432,
@@ -55,6 +56,8 @@ describe('options', () => {
           "webhook": undefined,
         },
         "port": 8080,
+        "presenceGraceMs": 10000,
+        "presenceLeaseMs": 10000,
         "producers": {
           "emitterKey": "socket.io",
           "python": undefined,

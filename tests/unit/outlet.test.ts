@@ -36,6 +36,7 @@ async function setUp(options: { maxBacklogBytes?: number; perMessageDeflate?: bo
   const members = new Set<SocketMember>()
   io.on('connection', (socket) => {
     const member: SocketMember = {
+      user: { id: 'somebody' },
       id: socket.id,
       socket,
       takesFrames: takesFrames(socket.conn),

@@ -8,6 +8,11 @@ export interface RoomKeys {
   dedup(sender: string, id: string): string
   /** What a sender said lately. */
   content(sender: string, digest: string): string
+  /** Channel of who comes and goes. */
+  presence: string
+  /** Users of one instance's run. */
+  here(boot: string): string
+  claim(group: string, id: string): string
 }
 
 /** A room name inside a hash tag: braces would end the tag, `%` keeps the encoding reversible. */
@@ -26,5 +31,8 @@ export function roomKeys(prefix: string, room: string, tag: string = tagOf(room)
     // The length keeps ('a:b', 'c') and ('a', 'b:c') apart.
     dedup: (sender, id) => `${base}:id:${sender.length}:${sender}:${id}`,
     content: (sender, digest) => `${base}:said:${sender.length}:${sender}:${digest}`,
+    presence: `${base}:presence`,
+    here: (boot) => `${base}:here:${boot}`,
+    claim: (group, id) => `${base}:claim:${group.length}:${group}:${id}`,
   }
 }

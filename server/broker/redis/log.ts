@@ -136,6 +136,11 @@ export function createRedisLog(
         .catch(rethrowRead)
       return (found as unknown[]).map(labelledOf)
     },
+    async purge(room): Promise<Tail> {
+      const { meta, log, labels, channel } = roomKeys(keyPrefix, room)
+      const args = [channel, newEpoch(), metaTtl]
+      return tailOf(await run(scripts.purge, [meta, log, labels], args).catch(rethrowWrite))
+    },
     async subscribe(room) {
       const { channel } = roomKeys(keyPrefix, room)
       await link.subscribe(channel, (message) => receive(room, message)).catch(rethrowRead)

@@ -1,11 +1,13 @@
 import type { Broker } from '../broker.ts'
 import { createAdapter } from './adapter.ts'
+import { createRedisClaims } from './claims.ts'
 import { createRedisControl } from './control.ts'
 import { createRedisDirectory } from './directory.ts'
 import { createRedisDuplicates } from './duplicates.ts'
 import { createRedisLedger } from './ledger.ts'
 import type { RedisLink } from './link.ts'
 import { createRedisLog, type RedisLogOptions } from './log.ts'
+import { createRedisPresence } from './presence.ts'
 import { createProducers, type ProducersObserver, type ProducersOptions } from './producers.ts'
 import { createReplication } from './replication.ts'
 import { createRedisSessions } from './sessions.ts'
@@ -67,6 +69,8 @@ export function createRedisBroker(
         return log.unsubscribe(room)
       },
     },
+    presence: createRedisPresence(link, options),
+    claims: createRedisClaims(link, options.keyPrefix),
     sessions: createRedisSessions(link, options.keyPrefix),
     control: createRedisControl(link, options.keyPrefix),
     ledger: createRedisLedger(link, options.keyPrefix),

@@ -294,6 +294,14 @@ redis.call('PEXPIRE', meta, ARGV[5])
 return { epoch, int(tail), tail_at }
 `
 
+/** KEYS meta, log, labels. ARGV channel, epoch, meta TTL. Returns { epoch, offset, at }. */
+const PURGE = `${LOAD_OR_BEGIN}
+local epoch, tail, tail_at = begin(KEYS[1], KEYS[2], ARGV[2], ARGV[1])
+redis.call('UNLINK', KEYS[3])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return { epoch, int(tail), tail_at }
+`
+
 export function script(name: string, source: string): Script {
   return { name, source, sha: createHash('sha1').update(source).digest('hex') }
 }
@@ -305,6 +313,7 @@ export interface RoomScripts {
   readLabelled: Script
   label: Script
   renew: Script
+  purge: Script
 }
 
 function scriptsWith(publish: 'PUBLISH' | 'SPUBLISH'): RoomScripts {
@@ -316,6 +325,7 @@ function scriptsWith(publish: 'PUBLISH' | 'SPUBLISH'): RoomScripts {
     readLabelled: made('read-labelled', `${LOAD_OR_BEGIN}${READ_LABELLED}`),
     label: made('label', LABEL),
     renew: made('renew', RENEW),
+    purge: made('purge', PURGE),
   }
 }
 

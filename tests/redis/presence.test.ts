@@ -1,0 +1,154 @@
+import { randomUUID } from 'node:crypto'
+import { expect, test } from 'vitest'
+import type { MembersReply, PresenceEvent } from '../../server/protocol.ts'
+import { type Client, connectClient } from '../support/client.ts'
+import { type GatewayProcess, startGateway } from '../support/gateway-process.ts'
+import { type RedisServer, startRedis } from '../support/redis-server.ts'
+import type { Scope } from '../support/scope.ts'
+import { testScope } from '../support/test-scope.ts'
+
+const LEASE_MS = 3000
+const ROOM = 'lobby'
+
+interface Cluster {
+  redis: RedisServer
+  gateways: readonly [GatewayProcess, GatewayProcess, GatewayProcess]
+}
+
+async function startThree(scope: Scope): Promise<Cluster> {
+  const redis = await startRedis(scope)
+  const prefix = `t-${randomUUID()}`
+  const start = (instance: string) =>
+    startGateway(scope, {
+      env: {
+        WEBSOCKET_REDIS_URL: redis.url(),
+        REDIS_KEY_PREFIX: prefix,
+        INSTANCE_ID: instance,
+        PRESENCE_LEASE: `${LEASE_MS}ms`,
+        PRESENCE_GRACE: `${LEASE_MS}ms`,
+      },
+    })
+  const gateways = await Promise.all(['one', 'two', 'three'].map(start))
+  await Promise.all(gateways.map((gateway) => gateway.ready()))
+  return { redis, gateways: gateways as unknown as Cluster['gateways'] }
+}
+
+async function join(
+  scope: Scope,
+  gateway: GatewayProcess,
+  name: string,
+  presence = false,
+): Promise<Client> {
+  const client = await connectClient(scope, gateway.url, { session: name, name })
+  await client.ask('room:join', { room: ROOM, ...(presence && { presence }) })
+  return client
+}
+
+const told = (client: Client) =>
+  client
+    .received<PresenceEvent>('room:presence')
+    .map(({ event, user }) => `${event} ${user.name ?? user.id}`)
+
+const membersOf = async (client: Client) =>
+  (await client.ask('room:members', { room: ROOM })) as unknown as MembersReply
+
+const namesIn = ({ members }: MembersReply) => members.map(({ user }) => user.name).sort()
+
+test('ten tabs of a user on three instances: one join, one leave; reconnections are not told', async () => {
+  const scope = testScope()
+  const { gateways } = await startThree(scope)
+  const [one, two, three] = gateways
+  const observer = await join(scope, two, 'observer', true)
+  const tabs = await Promise.all(
+    Array.from({ length: 10 }, (_, index) => join(scope, gateways[index % 3] ?? one, 'ann')),
+  )
+  expect(await observer.next('room:presence')).toMatchObject({
+    event: 'join',
+    user: { name: 'ann' },
+  })
+  await expect
+    .poll(async () => namesIn(await membersOf(observer)), { timeout: 10_000 })
+    .toEqual(['ann', 'observer'])
+  for (const gateway of gateways) {
+    const asking = await connectClient(scope, gateway.url)
+    await expect.poll(async () => (await membersOf(asking)).count, { timeout: 10_000 }).toBe(2)
+  }
+
+  // Every tab breaks its connection, and the user comes back elsewhere in time.
+  for (const tab of tabs) tab.socket.io.engine.close()
+  for (const tab of tabs) tab.close()
+  const again = await Promise.all([join(scope, three, 'ann'), join(scope, one, 'ann')])
+  await join(scope, one, 'first witness')
+  await expect
+    .poll(() => told(observer), { timeout: 10_000 })
+    .toEqual(['join ann', 'join first witness'])
+  for (const tab of again) await tab.ask('room:leave', { room: ROOM })
+  await expect.poll(() => told(observer).at(-1), { timeout: 3 * LEASE_MS }).toBe('leave ann')
+  await join(scope, two, 'last witness')
+  await expect
+    .poll(() => told(observer), { timeout: 10_000 })
+    .toEqual(['join ann', 'join first witness', 'leave ann', 'join last witness'])
+  // D9: nobody else is told anything.
+  expect(again.flatMap(told)).toEqual([])
+})
+
+test('users of a killed instance are gone when its lease ends, who came back before has not left', async () => {
+  const scope = testScope()
+  const { gateways } = await startThree(scope)
+  const [one, two, three] = gateways
+  const observer = await join(scope, one, 'observer', true)
+  const names = ['back 1', 'back 2', 'back 3', 'ghost 1', 'ghost 2', 'ghost 3']
+  for (const name of names) await join(scope, three, name)
+  await expect.poll(() => told(observer), { timeout: 10_000 }).toHaveLength(6)
+
+  three.signal('SIGKILL')
+  const killedAt = performance.now()
+  await three.exited
+  for (const name of ['back 1', 'back 2', 'back 3']) await join(scope, two, name)
+  // Silent, but its lease holds: it is named.
+  await expect
+    .poll(async () => (await membersOf(observer)).missing, { timeout: LEASE_MS })
+    .toEqual(['three'])
+  await expect.poll(() => told(observer), { timeout: 3 * LEASE_MS, interval: 10 }).toHaveLength(9)
+  const goneAfterMs = performance.now() - killedAt
+  console.log(`ghosts gone after ${Math.round(goneAfterMs)} ms of a lease of ${LEASE_MS} ms`)
+  expect(goneAfterMs).toBeGreaterThan(LEASE_MS - 100)
+  expect(goneAfterMs).toBeLessThan(LEASE_MS + 2000) // promised: 1 s; on a busy machine
+  expect(told(observer).slice(6).sort()).toEqual([
+    'leave ghost 1',
+    'leave ghost 2',
+    'leave ghost 3',
+  ])
+  const members = await membersOf(observer)
+  expect(namesIn(members)).toEqual(['back 1', 'back 2', 'back 3', 'observer'])
+  expect(members.missing).toBeUndefined()
+})
+
+test('D7 without Redis members are those known here, within a second, and the others are named', async () => {
+  const scope = testScope()
+  const { redis, gateways } = await startThree(scope)
+  const [one, two] = gateways
+  await join(scope, two, 'ann')
+  // Its lease is there before anybody looks, so that it has a name.
+  const leases = () => redis.cli('KEYS', '*:{presence}:leases')
+  await expect.poll(leases, { timeout: 10_000 }).not.toBe('')
+  const observer = await join(scope, one, 'observer', true)
+  await expect.poll(async () => (await membersOf(observer)).count, { timeout: 10_000 }).toBe(2)
+  for (const trouble of ['pause', 'kill'] as const) {
+    await redis[trouble]()
+    const ask = async () => {
+      const asked = performance.now()
+      const found = await membersOf(observer)
+      expect(performance.now() - asked).toBeLessThan(1500) // promised: 1 s; on a busy machine
+      return found
+    }
+    await expect.poll(ask, { timeout: 10_000 }).toMatchObject({ count: 1, missing: ['two'] })
+    if (trouble === 'pause') redis.resume()
+    else await redis.start()
+    await expect.poll(async () => (await membersOf(observer)).count, { timeout: 20_000 }).toBe(2)
+  }
+  // Redis came back empty: everybody wrote again.
+  const { members } = await membersOf(observer)
+  expect(members.map(({ user }) => user.name)).toEqual(['ann', 'observer'])
+  expect(told(observer)).toEqual([])
+})
