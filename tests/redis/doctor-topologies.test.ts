@@ -3,6 +3,7 @@ import type { Report } from '../../server/doctor/check.ts'
 import { examine } from '../../server/doctor/doctor.ts'
 import { reportText } from '../../server/doctor/report.ts'
 import { eventually } from '../support/eventually.ts'
+import { troubled } from '../support/fault-tests.ts'
 import { startRedisCluster } from '../support/redis-cluster.ts'
 import { startRedisSentinel } from '../support/redis-sentinel.ts'
 import { environment, PASSWORD, startRooms } from '../support/seeded-fault.ts'
@@ -12,10 +13,6 @@ const HEALTHY = ['maxmemory 64mb', 'maxmemory-policy noeviction']
 
 function found({ checks }: Report, wanted: string) {
   return checks.filter(({ id }) => id === wanted)
-}
-
-function troubled({ checks }: Report): string[] {
-  return checks.filter(({ status }) => /failed|warning/.test(status)).map(({ id }) => id)
 }
 
 test('Sentinels: the primary that they name is examined, and what is wrong with them is named', async () => {

@@ -3,9 +3,10 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { Report } from '../../server/doctor/check.ts'
 import { examine } from '../../server/doctor/doctor.ts'
-import { reportJson, reportText } from '../../server/doctor/report.ts'
+import { reportText } from '../../server/doctor/report.ts'
 import { makeCertificates } from '../support/certificates.ts'
 import { eventually } from '../support/eventually.ts'
+import { holdsNoSecret, testFaults, troubled } from '../support/fault-tests.ts'
 import { repositoryRoot, runGateway } from '../support/gateway-process.ts'
 import { startInProcess } from '../support/in-process.ts'
 import { logInFaults } from '../support/log-in-faults.ts'
@@ -16,43 +17,12 @@ import { environment, PASSWORD, secretFile, startRooms } from '../support/seeded
 import { serverFaults } from '../support/server-faults.ts'
 import { testScope } from '../support/test-scope.ts'
 
-const FAULTS = [...logInFaults, ...networkFaults, ...serverFaults]
-/** What every set-up of these tests holds that nobody may read. */
-const SECRETS = [PASSWORD, encodeURIComponent(PASSWORD), 'canary', 'of the owner']
-const EXIT_CODES = { note: 0, warning: 1, failed: 2 } as const
-
-function holdsNoSecret(report: Report): void {
-  const printed = reportText(report) + reportJson(report)
-  for (const secret of SECRETS) expect(printed).not.toContain(secret)
-  const urls = printed.match(/redis.?:\/\/[^\s"]*@/g) ?? []
-  expect(urls.filter((url) => url !== 'redis://:PASSWORD@')).toEqual([])
-}
-
-function troubled({ checks }: Report): string[] {
-  const found = checks.filter(({ status }) => status === 'failed' || status === 'warning')
-  return [...new Set(found.map(({ id }) => id))]
-}
-
 test('there are enough faults', () => {
-  expect(FAULTS.length).toBeGreaterThanOrEqual(25)
+  const all = [...logInFaults, ...networkFaults, ...serverFaults]
+  expect(all.length).toBeGreaterThanOrEqual(25)
 })
 
-for (const { title, id, status, remedy, also = [], arrange } of FAULTS) {
-  test(`${title}: ${id} (${status})`, async () => {
-    const { env, now } = await arrange(testScope())
-    const began = performance.now()
-    const report = await examine(env, now)
-    expect(performance.now() - began).toBeLessThan(15_000)
-    const found = report.checks.filter((check) => check.id === id && check.status === status)
-    expect(found, reportText(report)).not.toEqual([])
-    expect(found.map((check) => check.remedy ?? '').join('\n')).toMatch(remedy)
-    expect(report.exitCode).toBe(EXIT_CODES[status])
-    // Nothing else is accused.
-    const accused = status === 'note' ? [] : [id, ...also].sort()
-    expect(troubled(report).sort(), reportText(report)).toEqual(accused)
-    holdsNoSecret(report)
-  })
-}
+testFaults([...logInFaults, ...serverFaults])
 
 describe('nothing is found on a healthy set-up', () => {
   async function isHealthy(env: Record<string, string>, redis: RedisServer): Promise<void> {

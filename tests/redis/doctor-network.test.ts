@@ -1,0 +1,4 @@
+import { testFaults } from '../support/fault-tests.ts'
+import { networkFaults } from '../support/network-faults.ts'
+
+testFaults(networkFaults)
