@@ -110,3 +110,17 @@ test('the admin port says healthy while one instance is ready', async () => {
   await haproxy.waitForState(1, 'DOWN')
   expect((await fetch(`${haproxy.adminUrl}/health`)).status).toBe(503)
 })
+
+test('a name that does not exist yet is out, and disturbs nobody', async () => {
+  const scope = testScope()
+  const only = await startInstance(scope, 'only')
+  const haproxy = await startHaproxy(scope, {
+    backends: [only],
+    env: { ROOMWIRE_2: 'gateway-2.invalid:8080', ROOMWIRE_3: 'gateway-3.invalid:8080' },
+  })
+  for (let request = 0; request < 6; request++) {
+    expect((await ask(`${haproxy.url}/socket.io/`)).name).toBe('only')
+  }
+  expect((await haproxy.states())['instance2']).toMatch(/MAINT|DOWN/)
+  expect((await fetch(`${haproxy.adminUrl}/health`)).status).toBe(200)
+})
