@@ -76,8 +76,10 @@ export interface Reconnected {
   gapMs: number | undefined
 }
 
-/** The end of a connection may be noted after the next one's beginning, by a busy instance. */
+/** First look at what was open; ends are noted within this time by all but the busiest instances. */
 const SOON_MS = 1000
+/** An end that is noted so long after the next one's beginning may have come before it. */
+const LATE_MS = 3000
 /** A killed instance is silent for so long by then that it is not merely busy. */
 const DEAD_MS = [3000, 6000]
 /** Beyond the ping time-out: until an end that it brings is noted. */
@@ -89,7 +91,7 @@ const MAX_WAITING = 50_000
  * A connection that its client closes itself while another is there was another tab; but one that left
  * and came back at once may be seen in the wrong order, by so much.
  */
-const DISORDER_MS = 250
+const DISORDER_MS = 500
 const LEFT = 'client namespace disconnect'
 /** Ends that come long after the client has gone. */
 const SILENT: readonly string[] = ['ping timeout', 'transport error', 'slow_client']
@@ -128,7 +130,7 @@ export function createSessions(deps: {
       const { cause } = known
       const late = known.at - at
       const replaced =
-        late <= DISORDER_MS || (late <= SOON_MS ? cause !== LEFT : SILENT.includes(cause))
+        late <= DISORDER_MS || (late <= LATE_MS ? cause !== LEFT : SILENT.includes(cause))
       return replaced ? { take: 'unknown' } : 'not ours'
     }
     if (elapsedMs <= SOON_MS) return 'later'
