@@ -4,6 +4,7 @@ import type {
   HelloReply,
   HistoryReply,
   JoinReply,
+  RefreshReply,
   RoomMessage,
   SendReply,
 } from '../../server/protocol.ts'
@@ -15,6 +16,7 @@ interface Replies {
   'room:leave': object
   'room:send': SendReply
   'room:history': HistoryReply
+  'auth:refresh': RefreshReply
 }
 
 export type Reply<Name extends string> =
