@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module'
 import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { nameOf } from './broker/redis/slots.ts'
+import { makeToken, TokenProblem, tokenFlags } from './cli-token.ts'
 import { type Config, ConfigError, type RedisTarget, readConfig } from './config.ts'
 import type { TokenKeys } from './config-access.ts'
 import { checkPassword } from './doctor/check-password.ts'
@@ -45,6 +46,11 @@ const commands: Readonly<Record<string, Command>> = {
   config: {
     description: 'Prints the configuration as it would be used, without secrets.',
     run: printConfig,
+  },
+  token: {
+    description: 'Makes a token for tests, by the JWT_ settings.',
+    flags: tokenFlags,
+    run: printToken,
   },
   doctor: {
     description: 'Examines settings, Redis and this machine; says what is wrong and what to do.',
@@ -165,6 +171,22 @@ function printApiKey(io: CliIo, { name, scopes }: Flags): number {
     return print(`key:  ${key}\nline: ${line}\n`, io)
   } catch (error) {
     io.stderr.write(`roomwire api-key: ${(error as Error).message}\n`)
+    return EXIT_USAGE
+  }
+}
+
+async function printToken(io: CliIo, flags: Flags): Promise<number> {
+  const text = (name: string) => {
+    const value = flags[name]
+    return typeof value === 'string' ? value : undefined
+  }
+  const [user, name, rooms] = ['user', 'name', 'rooms'].map(text)
+  const [expires, id, keyFile] = ['expires', 'id', 'key-file'].map(text)
+  try {
+    return print(`${await makeToken(io.env, { user, name, rooms, expires, id, keyFile })}\n`, io)
+  } catch (error) {
+    if (!(error instanceof TokenProblem)) throw error
+    io.stderr.write(`roomwire: ${error.message}\n`)
     return EXIT_USAGE
   }
 }

@@ -48,7 +48,7 @@ const layers: readonly Layer[] = [
       vocabulary,
     ],
   },
-  { name: 'cli', files: /^server\/cli\.ts$/, mayImport: [/^server\/(?!main\.ts)/] },
+  { name: 'cli', files: /^server\/cli(-[a-z]+)?\.ts$/, mayImport: [/^server\/(?!main\.ts)/] },
   { name: 'main', files: /^server\/main\.ts$/, mayImport: [/^server\//] },
   { name: 'client', files: /^client\//, mayImport: [vocabulary], typesOnly: true },
   {
