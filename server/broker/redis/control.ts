@@ -11,7 +11,7 @@ const PAGE = 5000
 
 /**
  * KEYS until, at: what is revoked, by when it may be forgotten and by when it was. ARGV member, until,
- * at, now, most, channel, message. Returns 1, or 0 where there are too many. A repeat moves both on.
+ * at, now, most, PUBLISH or SPUBLISH, channel, message. Returns 1, or 0 where there are too many. A repeat moves both on.
  */
 const REVOKE = script(
   'revoke',
@@ -29,7 +29,7 @@ redis.call('ZADD', KEYS[2], ARGV[3], ARGV[1])
 redis.call('ZADD', KEYS[1], until_, ARGV[1])
 local last = redis.call('ZREVRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2]
 for _, key in ipairs(KEYS) do redis.call('PEXPIREAT', key, string.format('%.0f', tonumber(last))) end
-redis.call('PUBLISH', ARGV[6], ARGV[7])
+redis.call(ARGV[6], ARGV[7], ARGV[8])
 return 1`,
 )
 
@@ -50,7 +50,8 @@ return reply`,
 /** Control among instances that share a Redis: two sorted sets, and a channel. */
 export function createRedisControl(link: RedisLink, keyPrefix: string): ControlStore {
   const keys = [`${keyPrefix}:{revoked}:until`, `${keyPrefix}:{revoked}:at`]
-  const channel = `${keyPrefix}:control`
+  const channel = `${keyPrefix}:{revoked}:control` // where the keys are, for the script
+  const publish = link.sharded ? 'SPUBLISH' : 'PUBLISH'
 
   const page = (first: number) =>
     callScript(link.command, STANDING, keys, [String(Date.now()), String(first), String(PAGE)])
@@ -64,6 +65,7 @@ export function createRedisControl(link: RedisLink, keyPrefix: string): ControlS
         String(revocation.at),
         String(Date.now()),
         String(MAX_REVOCATIONS),
+        publish,
         channel,
         JSON.stringify(message),
       ]
@@ -73,7 +75,7 @@ export function createRedisControl(link: RedisLink, keyPrefix: string): ControlS
       }
     },
     async tell(message) {
-      await link.command(['PUBLISH', channel, JSON.stringify(message)]).catch(rethrow)
+      await link.command([publish, channel, JSON.stringify(message)]).catch(rethrow)
     },
     async standing() {
       const all: Revocation[] = []
@@ -94,7 +96,11 @@ export function createRedisControl(link: RedisLink, keyPrefix: string): ControlS
           if (message !== undefined) heard(message)
         })
       link.onRestored(() => void listen().then(interrupted, () => undefined)) // then comes the next
-      listen().catch(() => undefined) // as above
+      // Not connected: the first restoration says when it is.
+      listen().then(
+        () => link.state.name === 'ok' && interrupted(),
+        () => undefined,
+      )
     },
   }
 }
