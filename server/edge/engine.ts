@@ -1,6 +1,7 @@
 import type { Server as HttpServer, IncomingMessage } from 'node:http'
 import type { Socket as TcpSocket } from 'node:net'
 import type { Socket } from 'socket.io'
+import { boundDepth } from './depth.ts'
 
 /**
  * All we know of engine.io and ws beyond their public interfaces, in one place. Everything here
@@ -66,17 +67,20 @@ export function waitingBytes(conn: EngineConnection): number {
   return bytes
 }
 
+/** Shorter packets are parsed in no time, whatever is in them. */
+const DEEP_LENGTH = 2000
 /** Namespaces that a connection may ask for per second; a client asks once for each that it uses. */
 const MAX_CONNECTS_PER_SECOND = 50
 
 /**
- * Ends connections that keep asking for namespaces. Socket.IO refuses to admit a connection twice,
+ * Looks at what arrives before Socket.IO parses it. What is nested too deep is cut (depth.ts).
+ * Connections that keep asking for namespaces are ended. Socket.IO refuses to admit a connection twice,
  * but only from the next turn on: one request full of CONNECT packets made 300,000 sockets and kept
  * the process from everybody else for 25 s.
  *
  * @returns what is to be called with each connection
  */
-export function createConnectLimit(): (conn: EngineConnection) => void {
+export function createPacketLimits(): (conn: EngineConnection) => void {
   /** Requests in this second. */
   let connects = new WeakMap<EngineConnection, number>()
   let since = performance.now()
@@ -84,7 +88,9 @@ export function createConnectLimit(): (conn: EngineConnection) => void {
   // One listener for all connections: each calls it as its own.
   function count(this: EngineConnection, packet: { type: string; data?: unknown }): void {
     const { type, data } = packet
-    if (type !== 'message' || typeof data !== 'string' || !data.startsWith('0')) return
+    if (type !== 'message' || typeof data !== 'string') return
+    if (data.length > DEEP_LENGTH) packet.data = boundDepth(data)
+    if (!data.startsWith('0')) return
     if (performance.now() - since > 1000) {
       connects = new WeakMap()
       since = performance.now()

@@ -2,7 +2,7 @@ import type { Server as HttpServer } from 'node:http'
 import { Server } from 'socket.io'
 import { type Admission, createAdmission } from './admission.ts'
 import { watchArrivals } from './arrivals.ts'
-import { corkHandshake, createConnectLimit, parseUrlsOnce } from './engine.ts'
+import { corkHandshake, createPacketLimits, parseUrlsOnce } from './engine.ts'
 import { admitHandshakes, admitReturns, type HandshakesDeps } from './handshakes.ts'
 import type { OverloadLevel } from './overload.ts'
 import { type ScreeningDeps, screenHandshakes } from './screening.ts'
@@ -68,7 +68,7 @@ export function createSocketServer(
   admitReturns(io, { admission, refused })
   if (options.adapter !== undefined) io.adapter(options.adapter)
   io.engine.on('initial_headers', corkHandshake)
-  io.engine.on('connection', createConnectLimit())
+  io.engine.on('connection', createPacketLimits())
   io.engine.on('connection_error', (error: { code: number; message: string }) => {
     options.handshakeRefused(error.message)
   })
