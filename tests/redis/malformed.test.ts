@@ -1,10 +1,9 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { inspect } from 'node:util'
 import { beforeAll, expect, it } from 'vitest'
 import { createRandom, type Random } from '../chaos/random.ts'
 import { drawPacket } from '../support/broken-packets.ts'
+import { startBystanders } from '../support/bystanders.ts'
 import { type Client, connectClient } from '../support/client.ts'
-import { type Follower, follow } from '../support/follower.ts'
 import { type GatewayProcess, startGateway } from '../support/gateway-process.ts'
 import { drawRequest, type OddRequest } from '../support/malformed-requests.ts'
 import { readMetric } from '../support/metrics.ts'
@@ -30,52 +29,6 @@ beforeAll(async () => {
   })
   await gateway.ready()
 })
-
-/** Clients that chat in a room of their own, and one that just listens to nothing in particular. */
-async function startBystanders() {
-  const testEnd = testScope()
-  const room = 'bystanders'
-  const clients = await Promise.all(
-    (['websocket', 'polling', 'websocket', 'websocket'] as const).map((transport) =>
-      connectClient(testEnd, gateway.url, { transports: [transport], reconnection: false }),
-    ),
-  )
-  const quiet = await connectClient(testEnd, gateway.url, { reconnection: false })
-  const followers = await Promise.all(clients.map((client) => follow(client, room)))
-  let stopped = false
-  let sent = 0
-  const talk = (async () => {
-    let position = followers[0]?.place ?? expect.fail()
-    while (!stopped) {
-      const client = clients[sent % clients.length] ?? expect.fail()
-      const message = { room, id: `b${sent}`, body: { number: sent } }
-      position = (await client.ask('room:send', message)).position
-      sent += 1
-      await sleep(5)
-    }
-    return position
-  })()
-  talk.catch(() => undefined) // whoever stops it hears of it
-
-  return {
-    /** They noticed nothing: each saw all there was, in order, and nobody was disconnected. */
-    async stop(): Promise<number> {
-      stopped = true
-      const last = await talk
-      await Promise.all(followers.map((follower: Follower) => follower.reached(last)))
-      for (const { client, resets } of followers) {
-        expect(resets).toEqual([])
-        expect(client.received('disconnect')).toEqual([])
-        expect(client.messages(room).map(({ body }) => body)).toEqual(
-          Array.from({ length: sent }, (_, number) => ({ number })),
-        )
-      }
-      const heard = quiet.received('disconnect').length + quiet.messages(room).length
-      expect([heard, quiet.socket.connected]).toEqual([0, true]) // D9
-      return sent
-    },
-  }
-}
 
 /** Runs `work` for each of `count` draws, `width` at a time. */
 async function spread(count: number, width: number, work: (index: number) => Promise<void>) {
@@ -232,7 +185,7 @@ it(`10,000 malformed requests and packets disturb nobody (seed ${seed})`, {
 }, async () => {
   const testEnd = testScope()
   const random = createRandom(seed)
-  const bystanders = await startBystanders()
+  const bystanders = await startBystanders(testScope(), gateway.url)
   const clients = await Promise.all(
     Array.from({ length: 8 }, (_, index) =>
       connectClient(testEnd, gateway.url, {
