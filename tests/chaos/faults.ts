@@ -123,48 +123,48 @@ const faults: Record<FaultKind, Fault> = {
     await redis.start()
     return true
   },
-  'cluster-fail-over': async ({ system: { store } }, { salt }) => {
-    await store.whole()
-    await store.failOver(createRandom(salt))
-    await store.whole()
-    return true
-  },
+  'cluster-fail-over': ({ system: { store } }, { salt }) =>
+    store.alone(async () => {
+      await store.failOver(createRandom(salt))
+      await store.whole()
+      return true
+    }),
   // Of the rooms that are talked in, and back and forth.
   'slot-move': async ({ system: { store, prefix }, rooms }, { lastsMs, salt }) => {
-    await store.whole()
     const random = createRandom(salt)
     for (const end = Date.now() + lastsMs; Date.now() < end; ) {
       const room = random.pick(rooms)
-      await store.moveSlots([random.chance(0.8) ? room : `${prefix}:io#/#${room}#`], random)
+      const key = random.chance(0.8) ? room : `${prefix}:io#/#${room}#`
+      await store.alone(() => store.moveSlots([key], random))
     }
     return true
   },
-  'primary-kill': async ({ system: { store } }, { lastsMs, salt }) => {
-    await store.whole()
-    const primary = createRandom(salt).pick(await store.primaries())
-    await primary.kill()
-    await store.replaced(primary)
-    await sleep(lastsMs)
-    await primary.start()
-    await store.whole()
-    return true
-  },
-  'primary-freeze': async ({ system: { store } }, { lastsMs, salt }) => {
-    await store.whole()
-    const primary = createRandom(salt).pick(await store.primaries())
-    store.freeze(primary)
-    await store.replaced(primary)
-    await sleep(lastsMs)
-    store.thaw(primary)
-    await store.whole()
-    return true
-  },
-  'sentinel-fail-over': async ({ system: { store } }, { salt }) => {
-    await store.whole()
-    await store.failOver(createRandom(salt))
-    await store.whole()
-    return true
-  },
+  'primary-kill': ({ system: { store } }, { lastsMs, salt }) =>
+    store.alone(async () => {
+      const primary = createRandom(salt).pick(await store.primaries())
+      await primary.kill()
+      await store.replaced(primary)
+      await sleep(lastsMs)
+      await primary.start()
+      await store.whole()
+      return true
+    }),
+  'primary-freeze': ({ system: { store } }, { lastsMs, salt }) =>
+    store.alone(async () => {
+      const primary = createRandom(salt).pick(await store.primaries())
+      store.freeze(primary)
+      await store.replaced(primary)
+      await sleep(lastsMs)
+      store.thaw(primary)
+      await store.whole()
+      return true
+    }),
+  'sentinel-fail-over': ({ system: { store } }, { salt }) =>
+    store.alone(async () => {
+      await store.failOver(createRandom(salt))
+      await store.whole()
+      return true
+    }),
   // Before any instance with members can look, the rooms grow again: to where they were, or past it.
   'redis-truncate': async ({ system, rooms, record }, { lastsMs, salt }) => {
     const { redis, links } = system

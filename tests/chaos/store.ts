@@ -23,6 +23,8 @@ export interface Store {
   serverOf(key: string): Promise<RedisServer>
   /** Resolves when every server runs, and all of them are linked. */
   whole(): Promise<void>
+  /** Waits until all is whole and no other such work is under way: who serves what changes one by one. */
+  alone<T>(work: () => Promise<T>): Promise<T>
   /** Resolves when another server serves what this one did. */
   replaced(primary: RedisServer): Promise<void>
   freeze(server: RedisServer): void
@@ -42,17 +44,34 @@ interface StoreOptions {
 const AOF = { appendonly: 'always' } as const
 const SENTINEL_PASSWORD = 'se/nt+in=el'
 
-export function startStore(
+type Servers = Omit<Store, 'alone'>
+
+export async function startStore(
   scope: Scope,
   topology: Topology,
   options: StoreOptions,
 ): Promise<Store> {
-  if (topology === 'sentinel') return startSentinelStore(scope, options)
-  if (topology === 'cluster') return startClusterStore(scope, options)
-  return startStandaloneStore(scope, options)
+  const starts = {
+    standalone: startStandaloneStore,
+    sentinel: startSentinelStore,
+    cluster: startClusterStore,
+  }
+  const servers = await starts[topology](scope, options)
+  let last: Promise<unknown> = Promise.resolve()
+  return {
+    ...servers,
+    alone(work) {
+      const done = last.then(async () => {
+        await servers.whole()
+        return work()
+      })
+      last = done.catch(() => undefined)
+      return done
+    },
+  }
 }
 
-async function startStandaloneStore(scope: Scope, options: StoreOptions): Promise<Store> {
+async function startStandaloneStore(scope: Scope, options: StoreOptions): Promise<Servers> {
   const server =
     options.redis ?? (await startRedis(scope, { ...AOF, requirepass: options.password }))
   const impossible = () => Promise.reject(new Error('there is one server only'))
@@ -71,7 +90,7 @@ async function startStandaloneStore(scope: Scope, options: StoreOptions): Promis
   }
 }
 
-async function startSentinelStore(scope: Scope, { password }: StoreOptions): Promise<Store> {
+async function startSentinelStore(scope: Scope, { password }: StoreOptions): Promise<Servers> {
   const set = await startRedisSentinel(scope, {
     ...AOF,
     requirepass: password,
@@ -103,7 +122,7 @@ async function startSentinelStore(scope: Scope, { password }: StoreOptions): Pro
   }
 }
 
-async function startClusterStore(scope: Scope, { password }: StoreOptions): Promise<Store> {
+async function startClusterStore(scope: Scope, { password }: StoreOptions): Promise<Servers> {
   const cluster = await startRedisCluster(scope, { ...AOF, requirepass: password })
   return {
     topology: 'cluster',
