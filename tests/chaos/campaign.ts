@@ -5,7 +5,7 @@ import { createScope } from '../support/scope.ts'
 import { toJsonLines } from './history.ts'
 import { type RivalSummary, roundLine, type Summary, summarise, summariseRival } from './report.ts'
 import { type RoundOptions, type RoundResult, runRound } from './round.ts'
-import { type FaultKind, planRounds } from './schedule.ts'
+import { type FaultKind, isLossy, planRounds } from './schedule.ts'
 import type { Topology } from './store.ts'
 import { type Contender, type Rival, type System, startSystem } from './system.ts'
 import { showWindow } from './window.ts'
@@ -21,7 +21,7 @@ export interface CampaignOptions extends RoundOptions {
   seed: number
   kinds: readonly FaultKind[]
   topology?: Topology
-  /** Replicas that must have a message before it is acknowledged; then none may be gone. */
+  /** Replicas that must have a message before it is acknowledged; then a kill may take none. */
   ackReplicas?: number
   /** Every round's history is written, not only where something was odd. */
   keep: boolean
@@ -34,11 +34,13 @@ export function runCampaign(options: CampaignOptions): Promise<Summary> {
   const { ackReplicas = 0 } = options
   return runRounds('roomwire', options, (seed, system, results) => {
     const summary = summarise(seed, system, results)
-    return {
-      ...summary,
-      ackReplicas,
-      failed: summary.failed || (ackReplicas > 0 && summary.rolledBack > 0),
-    }
+    const goneAfterKill = results
+      .filter(({ plan }) =>
+        plan.faults.every(({ kind }) => !isLossy(kind) || kind === 'primary-kill'),
+      )
+      .reduce((total, { report }) => total + (report?.rolledBack ?? 0), 0)
+    const failed = summary.failed || (ackReplicas > 0 && goneAfterKill > 0)
+    return { ...summary, ackReplicas, goneAfterKill, failed }
   })
 }
 

@@ -21,7 +21,7 @@ const USAGE = `npm run chaos -- [options]
                   primaries with a replica each); of the latter two, all means
                   ${KINDS_OF.sentinel.join(', ')};
                   ${KINDS_OF.cluster.join(', ')}
-  --ack-replicas N  ROOM_ACK_REPLICAS (0); with 1, no acknowledged message may be gone
+  --ack-replicas N  ROOM_ACK_REPLICAS (0); from 1 on, primary-kill may take no acknowledged message
   --against NAME  roomwire, redis-adapter or redis-streams-adapter
   --keep          write every round's history, not only a failed one's
   --json          one JSON object on stdout

@@ -78,16 +78,12 @@ describe('a cluster of three primaries', () => {
   test('D3, D4: slots move to other primaries while messages flow', async () => {
     const own = testScope()
     const { goesOn, ends, followers } = await startConversation(own, environment('move'), ROOMS)
-    for (let round = 0; round < 2; round += 1) {
-      for (const room of ROOMS) {
-        const slot = slotOf(room)
-        const from = await cluster.ownerOf(slot)
-        const others = (await cluster.primaries()).filter((primary) => primary !== from)
-        const [to] = others
-        if (to === undefined) return expect.fail('no other primary')
-        await cluster.moveSlot(slot, to)
-      }
-      await goesOn(10)
+    for (const room of ROOMS) {
+      const slot = slotOf(room)
+      const from = await cluster.ownerOf(slot)
+      const to = (await cluster.primaries()).find((primary) => primary !== from)
+      await cluster.moveSlot(slot, to ?? expect.fail('no other primary'))
+      await goesOn(2)
     }
     await ends()
     for (const { resets } of followers) expect(resets).toEqual([])
@@ -96,7 +92,7 @@ describe('a cluster of three primaries', () => {
   test('D3, D4: a replica takes over in agreement, and nobody starts over', async () => {
     const own = testScope()
     const { goesOn, ends, followers } = await startConversation(own, environment('agreed'), ROOMS)
-    for (const primary of await cluster.primaries()) {
+    for (const primary of (await cluster.primaries()).slice(0, 2)) {
       await goesOn(5)
       await cluster.failOver(primary)
     }

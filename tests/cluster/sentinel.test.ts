@@ -36,7 +36,8 @@ function environment(prefix: string, more: Record<string, string> = {}): Record<
 describe('a primary and two replicas under Sentinels', () => {
   test('D1, D6, D7: another takes over although the primary works; nothing confirmed is lost', async () => {
     const own = testScope()
-    const env = environment('asked', { ROOM_ACK_REPLICAS: '1' })
+    // Of both: the primary goes on for a while, and one of them would confirm.
+    const env = environment('asked', { ROOM_ACK_REPLICAS: '2' })
     const { goesOn, ends, gateways } = await startConversation(own, env, ROOMS)
     await goesOn(10)
     const before = await set.primary()
@@ -71,6 +72,24 @@ describe('a primary and two replicas under Sentinels', () => {
     const { goesOn, ends } = await startConversation(own, env, ['lobby'])
     await goesOn(5)
     await ends()
+  })
+
+  test('two rights are enough at the Sentinels', async () => {
+    const own = testScope()
+    const rights = 'on >least resetchannels &+switch-master -@all +subscribe'
+    for (const sentinel of set.sentinels) {
+      const user = [...rights.split(' '), '+sentinel|get-master-addr-by-name']
+      expect(await sentinel.cli('ACL', 'SETUSER', 'watcher', ...user)).toBe('OK')
+    }
+    const credentials = {
+      WEBSOCKET_REDIS_SENTINEL_USERNAME: 'watcher',
+      WEBSOCKET_REDIS_SENTINEL_PASSWORD: 'least',
+    }
+    const { goesOn, ends } = await startConversation(own, environment('least', credentials), ['a'])
+    await goesOn(2)
+    await ends()
+    const [sentinel] = set.sentinels
+    expect(await sentinel?.cli('ACL', 'LOG')).toBe('')
   })
 
   test.each([

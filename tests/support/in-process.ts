@@ -26,6 +26,6 @@ export async function startInProcess(
   const gateway = createGateway(config, overrides)
   const { host, port } = await gateway.start()
   scope.defer(() => gateway.stop())
-  await eventually(() => gateway.health().ready, { what: 'a ready gateway' })
+  await eventually(() => gateway.health().ready, { what: 'a ready gateway', timeoutMs: 30_000 })
   return { ...gateway, url: `http://${host}:${port}` }
 }

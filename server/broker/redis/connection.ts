@@ -156,6 +156,14 @@ export function createConnection(
     current = client // in the step that found nothing missing, so that nothing slips in between
   }
 
+  /**
+   * A `sunsubscribe` that comes while a subscription waits for its reply is taken for it by node-redis,
+   * which throws at the true one: the connection is of no use, and the next restores everything.
+   */
+  function lostTrack(error: Error): boolean {
+    return sharded && error instanceof TypeError
+  }
+
   /** One attempt: resolves when the connection it made has ended, rejects if it made none. */
   async function connectOnce(): Promise<void> {
     replaced = new AbortController()
@@ -164,7 +172,9 @@ export function createConnection(
     if (signal.aborted) throw new RedisFailure('closed')
     const client = newClient(target, signal)
     const ended = new Promise<never>((_resolve, reject) => {
-      client.on('error', reject)
+      client.on('error', (error: Error) =>
+        reject(lostTrack(error) ? new RedisFailure('closed') : error),
+      )
       client.on('end', () => reject(new RedisFailure('closed')))
       signal.addEventListener('abort', () => reject(new RedisFailure(signal.reason ?? 'closed')))
     })
