@@ -14,6 +14,7 @@ import {
 import { recordResult } from './record.ts'
 import { createReport, type Report } from './report.ts'
 import type { Aof, Scenario, Settings } from './scenario.ts'
+import { cache } from './scenarios/cache.ts'
 import { connect } from './scenarios/connect.ts'
 import { fanout } from './scenarios/fanout.ts'
 import { manyRooms } from './scenarios/many-rooms.ts'
@@ -26,7 +27,7 @@ import { renderReport } from './table.ts'
 import { runTurns } from './turns.ts'
 
 const scenarios: readonly Scenario[] = [
-  ...[fanout, publish, connect, memory, storm, manyRooms, positions, saturation],
+  ...[fanout, publish, connect, memory, storm, manyRooms, positions, saturation, cache],
 ]
 const everybody = [
   ...[stock, stockCaught, stockIdle, sharded, streams, streamsRecovery, nchan, bareWs],
