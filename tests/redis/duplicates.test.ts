@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import type { DuplicateCounts } from '../../server/observability/duplicate-store.ts'
+import { callApi, writeApiKeys } from '../support/api-keys.ts'
 import { connectClient } from '../support/client.ts'
 import { eventually } from '../support/eventually.ts'
 import { startGateway } from '../support/gateway-process.ts'
@@ -24,20 +25,23 @@ interface Stats {
 const statsOf = async ({ url }: { url: string }) =>
   (await (await fetch(`${url}/api/monitoring/stats`)).json()) as Stats
 
-const start = (scope: Scope, redis: RedisServer, instance: string) =>
+const start = (scope: Scope, redis: RedisServer, instance: string, env = {}) =>
   startGateway(scope, {
     env: {
+      ...env,
       ...{ REDIS_URL: redis.url(), INSTANCE_ID: instance },
       ...{ DRAIN_NOTICE: '0ms', DRAIN_PERIOD: '0ms' },
     },
   })
 
 describe('duplicates', () => {
-  it('of a client that retries through three instances are counted exactly, by cause, also after SIGTERM and a restart', async () => {
+  it('of a client and a backend that retry through three instances are counted exactly, by cause, also after SIGTERM and a restart', async () => {
     const scope = testScope()
     const redis = await startRedis(scope)
     const names = ['a', 'b', 'c']
-    const gateways = await Promise.all(names.map((name) => start(scope, redis, name)))
+    const { path, keys } = await writeApiKeys(scope)
+    const env = { API_KEYS_FILE: path }
+    const gateways = await Promise.all(names.map((name) => start(scope, redis, name, env)))
     await Promise.all(gateways.map((gateway) => gateway.ready()))
     const clients = await Promise.all(
       gateways.map(({ url }) => connectClient(scope, url, { session: 'one' })),
@@ -53,17 +57,25 @@ describe('duplicates', () => {
       }
     }
     expect(duplicates).toBe(sent - 20)
+    // A backend that has lost every answer.
+    for (let attempt = 0; attempt < 6; attempt++) {
+      const { url } = gateways[attempt % 3] ?? expect.fail()
+      const post = ['POST', `/api/rooms/${room}/messages`, { body: 1 }] as const
+      const header = { 'idempotency-key': 'order 7' }
+      const { status } = await callApi(url, keys['backend'], ...post, header)
+      expect(status).toBe(attempt === 0 ? 201 : 200)
+    }
     const exact = async (url: string, all: number) =>
       eventually(async () => (await statsOf({ url })).cluster.duplicates === all, {
         what: `${all} duplicates in the cluster`,
       })
-    for (const { url } of gateways) await exact(url, 120)
+    for (const { url } of gateways) await exact(url, 125)
     const each = await Promise.all(gateways.map(statsOf))
     // Of 7 attempts the 1st stores; the 4th and the 7th come to the same instance again.
     expect(each[0]?.cluster.duplicatesByCause).toEqual({
-      ...{ retry: 40, cross_instance: 80, idempotency_key: 0, content: 0 },
+      ...{ retry: 40, cross_instance: 80, idempotency_key: 5, content: 0 },
     })
-    expect(each.reduce((sum, { duplicates: own }) => sum + own.suppressed, 0)).toBe(120)
+    expect(each.reduce((sum, { duplicates: own }) => sum + own.suppressed, 0)).toBe(125)
 
     // Told to stop right after one more.
     await sendStored(clients[0] ?? expect.fail(), { room, id: '0', body: 'again' })
@@ -71,11 +83,11 @@ describe('duplicates', () => {
     await Promise.all(gateways.map((gateway) => gateway.stop()))
     const again = await start(scope, redis, 'a')
     await again.ready()
-    await exact(again.url, 121)
+    await exact(again.url, 126)
     const stats = await statsOf(again)
     expect(stats.duplicates).toMatchObject({ suppressed: 0, byCause: {} })
-    const { retry, cross_instance } = stats.duplicates.everByCause
-    expect(retry + cross_instance).toBe((each[0]?.duplicates.suppressed ?? 0) + 1)
+    const { retry, cross_instance, idempotency_key } = stats.duplicates.everByCause
+    expect(retry + cross_instance + idempotency_key).toBe((each[0]?.duplicates.suppressed ?? 0) + 1)
   })
 
   it('a killed instance loses the last second of its counts at most, an outage none', async () => {
