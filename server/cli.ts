@@ -201,6 +201,11 @@ function withoutSecrets(config: Config): unknown {
   return {
     ...config,
     operatorToken: config.operatorToken === undefined ? undefined : '[redacted]',
+    classifier:
+      config.classifier.kind === 'http'
+        ? // A URL may hold a key, too.
+          { ...config.classifier, url: '[redacted]', apiKey: redacted(config.classifier.apiKey) }
+        : config.classifier,
     auth: config.auth && { ...config.auth, keys: shownKeys(config.auth.keys) },
     policy: {
       ...config.policy,
@@ -268,4 +273,8 @@ function refuse(reason: string, io: CliIo): number {
 /** Of the package itself, wherever this file was built to. */
 function version(): string {
   return createRequire(import.meta.url)('roomwire/package.json').version
+}
+
+function redacted(secret: string | undefined): string | undefined {
+  return secret === undefined ? undefined : '[redacted]'
 }

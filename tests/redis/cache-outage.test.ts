@@ -90,7 +90,7 @@ async function outage(
   await chatWasUntouched()
 }
 
-describe('the Redis of the cache', { timeout: 90_000 }, () => {
+describe('the Redis of the cache', { timeout: 60_000 + 2 * OUTAGE_MS }, () => {
   it('stops: the cache works from memory, says so, and comes back by itself', async () => {
     const all = await setUp()
     await outage(

@@ -1,5 +1,8 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { Readable } from 'node:stream'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { runCli } from '../../server/cli.ts'
 
 async function run(argv: string[], env: Record<string, string> = {}) {
@@ -64,6 +67,19 @@ describe('config', () => {
   test('never prints the operator token', async () => {
     const { stdout, stderr } = await run(['config'], { OPERATOR_TOKEN: 'hunter2' })
     expect(stdout).toContain('"operatorToken": "[redacted]"')
+    expect(stdout + stderr).not.toContain('hunter2')
+  })
+
+  test('never prints what the classifier is asked with', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'roomwire-key-'))
+    onTestFinished(() => rm(dir, { recursive: true, force: true }))
+    await writeFile(join(dir, 'key'), 'hunter2\n')
+    const { stdout, stderr } = await run(['config'], {
+      CLASSIFIER: 'http',
+      CLASSIFIER_URL: 'https://classifier.example/?key=hunter2',
+      CLASSIFIER_API_KEY_FILE: join(dir, 'key'),
+    })
+    expect(stdout).toContain('"apiKey": "[redacted]"')
     expect(stdout + stderr).not.toContain('hunter2')
   })
 
