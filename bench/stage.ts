@@ -86,7 +86,7 @@ export async function openStage(
 }
 
 export function startBenchRedis(scope: Scope, aof: Aof): Promise<RedisServer> {
-  return startRedis(scope, { appendonly: aof === 'no' ? false : aof })
+  return startRedis(scope, { rights: 'all', appendonly: aof === 'no' ? false : aof })
 }
 
 export function usedBetween(before: Usage, after: Usage): Used {

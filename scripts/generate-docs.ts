@@ -1,12 +1,15 @@
 import { readFileSync, writeFileSync } from 'node:fs'
+import { aclPage, shippedAcl } from './acl-page.ts'
 import { metricsPage } from './metrics-page.ts'
 import { configurationPage, exampleEnvironment } from './option-pages.ts'
 
-/** Writes what is generated from the options and the metrics; with `--check`, fails where it differs. */
+/** Writes what is generated from the options, the metrics and the rights in Redis; with `--check`, fails where it differs. */
 const pages = {
   'docs/CONFIGURATION.md': configurationPage(),
   'env/roomwire.env.example': exampleEnvironment(),
   'docs/METRICS.md': await metricsPage(),
+  'docs/ACL.md': aclPage(),
+  'deploy/users.acl': shippedAcl(),
 }
 
 const check = process.argv.includes('--check')

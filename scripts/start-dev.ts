@@ -25,7 +25,7 @@ const isConfigured = ['REDIS_URL', 'WEBSOCKET_REDIS_URL', 'WEBSOCKET_MANAGER'].s
   (name) => settings[name],
 )
 if (!isConfigured && isInstalled('redis-server')) {
-  settings['REDIS_URL'] = (await startRedis(scope)).url()
+  settings['REDIS_URL'] = (await startRedis(scope, { rights: 'all' })).url()
 }
 const shared = settings['REDIS_URL'] || settings['WEBSOCKET_REDIS_URL']
 if (!shared) console.log('No Redis: one instance, rooms in memory.')

@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module'
 import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { nameOf } from './broker/redis/slots.ts'
+import { printAcl } from './cli-acl.ts'
 import { makeToken, TokenProblem, tokenFlags } from './cli-token.ts'
 import { type Config, ConfigError, type RedisTarget, readConfig } from './config.ts'
 import type { TokenKeys } from './config-access.ts'
@@ -87,6 +88,10 @@ const commands: Readonly<Record<string, Command>> = {
     },
     run: printApiKey,
   },
+  acl: {
+    description: 'Prints the Redis ACL rule that the configuration needs, and nothing more.',
+    run: (io) => withConfig(io, ({ config }) => printAcl(config, io)),
+  },
 }
 
 /**
@@ -146,12 +151,19 @@ export function helpText(): string {
 }
 
 function printConfig(io: CliIo): number {
-  try {
-    const { config, warnings } = readConfig(io.env)
+  return withConfig(io, ({ config, warnings }) => {
     for (const { variable, message, level } of warnings) {
       io.stderr.write(`${level}: ${variable} ${message}\n`)
     }
-    return print(`${JSON.stringify(withoutSecrets(config), undefined, 2)}\n`, io)
+    print(`${JSON.stringify(withoutSecrets(config), undefined, 2)}\n`, io)
+  })
+}
+
+/** 0, or `EXIT_CONFIG` with a line for each problem of the configuration. */
+function withConfig(io: CliIo, use: (read: ReturnType<typeof readConfig>) => void): number {
+  try {
+    use(readConfig(io.env))
+    return 0
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     io.stderr.write(configErrorText(error))

@@ -3,8 +3,9 @@ import { createEpochs } from './broker/epochs.ts'
 import type { MemoryStore } from './broker/memory.ts'
 import { createMemoryBroker } from './broker/memory-broker.ts'
 import { watchCertificate } from './broker/redis/certificate.ts'
+import type { Endpoint } from './broker/redis/client.ts'
 import { createClusterLink } from './broker/redis/cluster-link.ts'
-import { refusedPasswordHint } from './broker/redis/credentials.ts'
+import { passwordFromFile, refusedPasswordHint } from './broker/redis/credentials.ts'
 import {
   createRedisLink,
   type LinkObserver,
@@ -13,6 +14,8 @@ import {
 } from './broker/redis/link.ts'
 import { createCacheProbe, createRoomsProbe, type Probe } from './broker/redis/probes.ts'
 import { createRedisBroker } from './broker/redis/redis-broker.ts'
+import { rightsFor } from './broker/redis/rights.ts'
+import { createRotation, type Rotation } from './broker/redis/rotation.ts'
 import { createSentinels } from './broker/redis/sentinels.ts'
 import { nameOf } from './broker/redis/slots.ts'
 import type { Config, RedisTarget } from './config.ts'
@@ -25,6 +28,8 @@ import {
   type RedisEvents,
   type RedisHealth,
 } from './observability/redis-events.ts'
+import { createRotationEvents } from './observability/rotation-events.ts'
+import { type SecretFile, watchSecretFile } from './secret-file.ts'
 
 /** What this instance has to Redis, for each role that has one. */
 export interface Links {
@@ -35,7 +40,16 @@ export interface Links {
   /** Resolves when every role has worked once. */
   readonly ready: Promise<void>
   health(): Record<RedisRole, RedisHealth>
+  /** Reads the password files again, now. */
+  rereadPasswords(): Promise<void>
   close(): void
+}
+
+/** A password that may change, for every role that uses it. */
+interface WatchedPassword {
+  rotation: Rotation
+  file: SecretFile
+  roles: RedisRole[]
 }
 
 /** Connects each configured role, and reports how it fares. */
@@ -47,17 +61,30 @@ export function createLinks(
     Record<RedisRole, { link: RedisLink; observer: RedisEvents; unwatch: () => void }>
   > = {}
 
+  const passwords = new Map<RedisTarget, WatchedPassword>()
+
   function connect(role: RedisRole, target: RedisTarget): void {
     const observer = createRedisEvents(role, {
       ...deps,
       address: shownAddress(target),
       hint: refusedPasswordHint(target.source),
     })
+    const { redisKeyPrefix, roomAckReplicas } = config
+    const rights = rightsFor({ roles: [role], cluster: target.cluster !== undefined }).filter(
+      ({ setting }) => setting !== 'ROOM_ACK_REPLICAS' || roomAckReplicas > 0,
+    )
+    const trials = { rights, limited: observer.limited }
     const probe = (tag?: string) =>
       role === 'rooms'
-        ? createRoomsProbe(config.redisKeyPrefix, tag)
-        : createCacheProbe(config.redisKeyPrefix, tag)
-    const link = createLink(role, target, probe, observer)
+        ? createRoomsProbe(redisKeyPrefix, tag, trials)
+        : createCacheProbe(redisKeyPrefix, tag, trials)
+    // Roles that share a target share its password, and one look at its file.
+    const password = passwords.get(target) ?? watchPassword(target, deps)
+    if (password !== undefined) passwords.set(target, password)
+    const endpoint = password?.rotation.endpoint ?? (() => target)
+    const link = createLink(role, target, endpoint, probe, observer)
+    password?.roles.push(role)
+    password?.rotation.add(link)
     roles[role] = {
       link,
       observer,
@@ -74,7 +101,19 @@ export function createLinks(
     cache: roles.cache?.link,
     ready: Promise.all(all.map(({ link }) => link.ready)).then(() => undefined),
     health: () => ({ rooms: health('rooms'), cache: health('cache') }),
+    async rereadPasswords() {
+      await Promise.all(
+        [...passwords.values()].map(async ({ file, rotation }) => {
+          await file.reread()
+          rotation.hurry()
+        }),
+      )
+    },
     close() {
+      for (const { file, rotation } of passwords.values()) {
+        file.close()
+        rotation.stop()
+      }
       for (const { link, observer, unwatch } of all) {
         link.close()
         unwatch()
@@ -88,11 +127,11 @@ export function createLinks(
 function createLink(
   role: RedisRole,
   target: RedisTarget,
+  endpoint: () => Endpoint,
   probe: (tag?: string) => Probe,
   observer: LinkObserver,
 ): RedisLink {
   const { cluster, sentinel } = target
-  const endpoint = () => target
   if (cluster) return createClusterLink({ role, endpoint, seeds: cluster.seeds, probe, observer })
   if (!sentinel) return createRedisLink({ role, endpoint, probe: probe(), observer })
   const sentinels = createSentinels({
@@ -118,6 +157,31 @@ function shownAddress(target: RedisTarget): string {
   if (cluster) return `cluster of ${cluster.seeds.map(nameOf).join(',')}`
   if (sentinel) return `${host}/${database} of ${sentinel.hosts.map(nameOf).join(',')}`
   return `${nameOf(target)}/${database}`
+}
+
+/** Undefined where the password came from no file: nothing can change it. */
+function watchPassword(
+  target: RedisTarget,
+  deps: { logger: Logger; metrics: Metrics },
+): WatchedPassword | undefined {
+  const { passwordFile: path, password: variable } = target.source
+  const initial = target.password
+  if (path === undefined || variable === undefined || initial === undefined) return undefined
+  const roles: RedisRole[] = []
+  const events = createRotationEvents({
+    ...deps,
+    variable,
+    address: shownAddress(target),
+    roles: () => roles,
+  })
+  const rotation = createRotation(target, events)
+  const file = watchSecretFile({
+    ...{ path, initial, parse: passwordFromFile },
+    changed: rotation.change,
+    unusable: events.unusable,
+    usable: events.usable,
+  })
+  return { rotation, file, roles }
 }
 
 /** Where rooms live: in the Redis of that link, else in memory. */

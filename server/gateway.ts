@@ -78,6 +78,8 @@ export interface Gateway {
    * Rejects where the address is taken, and after `stop`.
    */
   start(): Promise<{ host: string; port: number }>
+  /** Reads the password files again, now; they are read about once a second anyway. */
+  reload(): Promise<void>
   /**
    * Stops for good (D10): not ready, no new connections, hands its clients over to other instances,
    * finishes what it accepted, closes. Takes `SHUTDOWN_TIMEOUT` at most. Further calls wait for the
@@ -359,6 +361,7 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
       logger.info({ host, port }, 'listening')
       return { host, port }
     },
+    reload: links.rereadPasswords,
     stop,
     stopped,
   }

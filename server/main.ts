@@ -58,6 +58,10 @@ async function run(): Promise<void> {
       void gateway.stop()
     })
   }
+  process.on('SIGHUP', () => {
+    logger.info({ signal: 'SIGHUP' }, 'reading the files of secrets again')
+    void gateway.reload()
+  })
   gateway.stopped.then(
     () => process.exit(0),
     (error: unknown) => {

@@ -34,6 +34,8 @@ export interface RedisSentinel {
 export interface RedisSource {
   address: string
   password: string | undefined
+  /** Path of the file that the password came from, which may be given another one while we run. */
+  passwordFile?: string
   /** The URL's percent-sequences were decoded: what `refusedPasswordHint` tells. */
   passwordDecoded?: boolean
   /** `username` may be a password whose `:` was forgotten: it must not be shown. */
@@ -116,8 +118,12 @@ function readTarget(prefix: Prefix, other: Prefix, reader: OptionReader): RedisT
     }
   }
   const { username, password, passwordSource, passwordDecoded, usernameMayBePassword } = credentials
+  const passwordFile = reader.value(`${prefix}_PASSWORD_FILE`)
   return {
-    source: { address, password: passwordSource, passwordDecoded, usernameMayBePassword },
+    source: {
+      ...{ address, password: passwordSource, passwordDecoded, usernameMayBePassword },
+      ...(passwordFile === undefined ? {} : { passwordFile }),
+    },
     host: url.host,
     port: url.port,
     database: url.database,

@@ -31,7 +31,9 @@ export const loading: Check<Role> = {
   id: 'loading',
   needs: ['info'],
   async run(role) {
-    const reply = await inspected(role).command(['PING']).catch(refusal)
+    // Not PING, which the least user may not: Redis looks at rights first.
+    const key = `${role.config.redisKeyPrefix}:{%doctor}`
+    const reply = await inspected(role).command(['GET', key]).catch(refusal)
     if (!(reply instanceof RedisFailure) || reply.kind !== 'loading') return ok('no')
     const share = role.learned.info?.get('loading_loaded_perc')
     const remedy = 'wait, and look at INFO persistence: loading_loaded_perc, loading_eta_seconds'

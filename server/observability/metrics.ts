@@ -152,6 +152,11 @@ export function createMetrics() {
       'When the certificate ends that the Redis of a role shows, in seconds since 1970; read every six hours.',
       ['role'],
     ),
+    redisRotations: counter(
+      'redis_rotations_total',
+      'New passwords by role and outcome: accepted, refused (at every attempt), unreadable (the file).',
+      ['role', 'outcome'],
+    ),
     redisProbe: seconds(
       'redis_probe',
       'A write, and a nonce published and received back.',

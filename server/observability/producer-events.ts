@@ -20,7 +20,7 @@ export function createProducerEvents({ logger, metrics }: { logger: Logger; metr
       deafTo.add(pattern)
       logger.warn(
         { producer, pattern },
-        `Redis does not allow this user to listen to ${producer} producers: add &${pattern} to its ACL rule, or turn them off`,
+        `Redis does not allow this user to listen to ${producer} producers: add +psubscribe &${pattern} to its ACL rule ("roomwire acl" prints it), or turn them off`,
       )
     },
   }

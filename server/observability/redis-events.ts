@@ -11,7 +11,12 @@ type State =
 /** A role's state as `/health` shows it. Times are ISO 8601. */
 export type RedisHealth =
   | { state: 'memory' | 'starting' }
-  | { state: 'ok'; since: string }
+  | {
+      state: 'ok'
+      since: string
+      /** What the Redis user may not, and what is missed without it. */
+      noperm?: readonly string[]
+    }
   | { state: 'down'; since: string; kind: string; message: string; failures: number }
 
 /** Follows one Redis role; the first three are what its link reports to. */
@@ -21,6 +26,8 @@ export interface RedisEvents {
   probed(roundTripMs: number): void
   /** The server's certificate is valid until then, ms since 1970. */
   certified(untilMs: number): void
+  /** These optional rights are missing; told after every connect. */
+  limited(missing: readonly { command: string; without?: string }[]): void
   health(): RedisHealth
   stop(): void
 }
@@ -58,6 +65,7 @@ export function createRedisEvents(
   const logger = deps.logger.child({ role, redis: deps.address })
   const written: number[] = []
   let state: State = { name: 'starting' }
+  let noperm: readonly string[] = []
   let failures = 0
   /** How long it was down before it came back, ms. */
   let downMs: number | undefined
@@ -121,17 +129,28 @@ export function createRedisEvents(
         if (nameKind === undefined) nameKind = notes?.redisLost(role, next.kind)
         else nameKind(next.kind)
       }
+      const reworded = state.name === 'down' && next.name === 'down' && state.kind === next.kind
       state = next
+      if (reworded) return // for `/health`; the line was written
       metrics.redisUp.set({ role }, next.name === 'ok' ? 1 : 0)
       if (next.name === 'down' && next.kind === 'closed') later(SETTLE_MS)
       else report()
     },
     certified: (untilMs) => metrics.redisCertificateExpiry.set({ role }, untilMs / 1000),
     probed: (roundTripMs) => metrics.redisProbe.observe({ role }, roundTripMs / 1000),
+    limited(missing) {
+      const before = noperm.join()
+      noperm = missing.map(({ command, without }) => `the command ${command}: ${without}`)
+      if (noperm.length === 0 || noperm.join() === before) return
+      logger.warn(
+        { kind: 'noperm', noperm },
+        `the Redis user lacks a right: ${noperm.join('; ')}; "roomwire acl" prints the whole rule`,
+      )
+    },
     health() {
       if (state.name === 'starting') return { state: 'starting' }
       const since = new Date(state.since).toISOString()
-      if (state.name === 'ok') return { state: 'ok', since }
+      if (state.name === 'ok') return { state: 'ok', since, ...(noperm.length > 0 && { noperm }) }
       const { kind, failures: count } = state
       return { state: 'down', since, kind, message: messageOf(state), failures: count }
     },

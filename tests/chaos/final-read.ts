@@ -50,11 +50,8 @@ export async function readFinals(system: Store, rooms: readonly string[]): Promi
   return facts
 }
 
-async function connectTo(scope: Scope, { host, port, password }: RedisServer) {
-  const client = createClient({
-    socket: { host, port },
-    ...(password !== undefined && { password }),
-  })
+async function connectTo(scope: Scope, { host, port, admin }: RedisServer) {
+  const client = createClient({ socket: { host, port }, ...admin })
   client.on('error', () => {})
   await client.connect()
   scope.defer(() => client.destroy())

@@ -64,7 +64,7 @@ type Running = Pick<Child, 'running' | 'exited' | 'signal' | 'stop'> & {
 
 const rivalEntry = fileURLToPath(new URL('rivals/server.ts', import.meta.url))
 const PASSWORD = '80u7dxerdVK+ZaKp2drp76OKtH0O1EYXLwebTQ/q7mA='
-const PREFIX = 'chaos'
+const PREFIX = 'roomwire:chaos'
 
 /** Lines that say that something escaped: an unhandled rejection, an exception, a fatal error. */
 const ESCAPED = /"level":60|unhandled|uncaught|UnhandledPromise|FATAL ERROR/i

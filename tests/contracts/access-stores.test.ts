@@ -45,7 +45,7 @@ describeAccessStores('memory', async () => {
 })
 
 describeAccessStores('redis', () => {
-  const prefix = `t-${randomUUID()}`
+  const prefix = `roomwire:t-${randomUUID()}`
   const link = () =>
     createRedisLink({
       role: 'rooms',
@@ -57,7 +57,7 @@ describeAccessStores('redis', () => {
 })
 
 describeAccessStores('redis cluster', () => {
-  const prefix = `t-${randomUUID()}`
+  const prefix = `roomwire:t-${randomUUID()}`
   const link = () =>
     createClusterLink({
       role: 'rooms',

@@ -35,7 +35,7 @@ async function link(prefix: string): Promise<RedisLink> {
 }
 
 describeClaimStore('redis', async () => {
-  const prefix = `t-${randomUUID()}`
+  const prefix = `roomwire:t-${randomUUID()}`
   const [a, b] = await Promise.all([link(prefix), link(prefix)])
   return { a: createRedisClaims(a, prefix), b: createRedisClaims(b, prefix) }
 })

@@ -37,7 +37,7 @@ async function link(prefix: string, username?: string): Promise<RedisLink> {
 }
 
 async function two() {
-  const prefix = `t-${randomUUID()}`
+  const prefix = `roomwire:t-${randomUUID()}`
   const [a, b] = await Promise.all([link(prefix), link(prefix)])
   return {
     prefix,
@@ -79,7 +79,7 @@ test('a summary of an older version is read for what it has', async () => {
 })
 
 test('a user who may not look into it keeps the link that rooms need', async () => {
-  const prefix = `t-${randomUUID()}`
+  const prefix = `roomwire:t-${randomUUID()}`
   await redis.cli('ACL', 'SETUSER', 'blind', 'on', '>blind', '~*', '&*', '+@all', '-hgetall')
   await redis.cli('ACL', 'SETUSER', 'anybody', 'on', '>anybody', '~*', '&*', '+@all')
   for (const user of ['blind', 'anybody']) {

@@ -38,7 +38,7 @@ function link(prefix: string): RedisLink {
 }
 
 describeMessageLog('redis', async ({ dedupWindowMs = 600_000, contentWindowMs = 0 } = {}) => {
-  const keyPrefix = `t-${randomUUID()}`
+  const keyPrefix = `roomwire:t-${randomUUID()}`
   const links = [link(keyPrefix), link(keyPrefix)] as const
   await Promise.all(links.map((each) => each.ready))
   const options = {

@@ -37,7 +37,7 @@ async function link(prefix: string, username?: string): Promise<RedisLink> {
 }
 
 async function two() {
-  const keyPrefix = `t-${randomUUID()}`
+  const keyPrefix = `roomwire:t-${randomUUID()}`
   const [a, b] = await Promise.all([link(keyPrefix), link(keyPrefix)])
   return {
     keyPrefix,
@@ -107,7 +107,7 @@ test('a crowd that changes at once is not told one by one', async () => {
 })
 
 test('a user who may not write presence keeps the link that rooms need', async () => {
-  const keyPrefix = `t-${randomUUID()}`
+  const keyPrefix = `roomwire:t-${randomUUID()}`
   await redis.cli('ACL', 'SETUSER', 'blind', 'on', '>blind', '~*', '&*', '+@all', '-hgetall')
   const made = await link(keyPrefix, 'blind')
   const presence = createRedisPresence(made, { keyPrefix, instance: 'one' })

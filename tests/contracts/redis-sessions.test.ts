@@ -15,7 +15,7 @@ beforeAll(async () => {
   redis = await startRedis(scope)
 })
 
-async function openStore(prefix: string = randomUUID()) {
+async function openStore(prefix: string = `roomwire:${randomUUID()}`) {
   const { host, port } = redis
   const link = createRedisLink({
     role: 'rooms',
@@ -23,7 +23,7 @@ async function openStore(prefix: string = randomUUID()) {
       ...{ host, port, database: 0 },
       ...{ username: undefined, password: undefined, tls: undefined },
     }),
-    probe: createRoomsProbe(randomUUID()),
+    probe: createRoomsProbe(`roomwire:${randomUUID()}`),
     observer: { failed: () => undefined, changed: () => undefined, probed: () => undefined },
   })
   onTestFinished(() => link.close())
@@ -35,7 +35,7 @@ const one = { instance: 'one', boot: 'boot-1' }
 const two = { instance: 'two', boot: 'boot-2' }
 
 describeSessionStore('redis', async () => {
-  const prefix = randomUUID()
+  const prefix = `roomwire:${randomUUID()}`
   const [a, b] = await Promise.all([openStore(prefix), openStore(prefix)])
   return { a: a.sessions, b: b.sessions }
 })
@@ -76,7 +76,7 @@ test('more notes than fit into one call are all answered', async () => {
 })
 
 test('records expire; a session is not to be read from its key', async () => {
-  const prefix = randomUUID()
+  const prefix = `roomwire:${randomUUID()}`
   const { sessions } = await openStore(prefix)
   await sessions.opened('the secret', 'c1', one)
   const [key = '', ...more] = (await redis.cli('KEYS', `${prefix}:*`)).split('\n')

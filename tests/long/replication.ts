@@ -31,11 +31,7 @@ export async function startReplicated(
   const primary = await startRedis(scope, { ...common, config: ['repl-diskless-sync-delay 0'] })
   const line = await startTcpProxy(scope, { target: primary })
   const follow = async ({ port }: { port: number }) => {
-    const config = [
-      `replicaof 127.0.0.1 ${port}`,
-      `masterauth ${PASSWORD}`,
-      'repl-diskless-sync-delay 0',
-    ]
+    const config = [`replicaof 127.0.0.1 ${port}`, 'repl-diskless-sync-delay 0']
     const follower = await startRedis(scope, { ...common, config })
     await eventually(
       async () => /master_link_status:up/.test(await follower.cli('INFO', 'replication')),

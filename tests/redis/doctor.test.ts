@@ -39,7 +39,7 @@ describe('nothing is found on a healthy set-up', () => {
 
   async function withCache(scope: Scope): Promise<Record<string, string>> {
     const config = ['maxmemory 64mb', 'maxmemory-policy allkeys-lru']
-    const cache = await startRedis(scope, { requirepass: PASSWORD, config })
+    const cache = await startRedis(scope, { rights: 'all', requirepass: PASSWORD, config })
     const file = await secretFile(scope, PASSWORD)
     return { REDIS_URL: cache.url({}), REDIS_PASSWORD_FILE: file }
   }

@@ -50,7 +50,7 @@ beforeAll(async () => {
     LIMIT_REFUSALS: 'off',
   }
   const start = (prefix: string, env: Record<string, string>) =>
-    startInProcess(scope, { ...common, REDIS_KEY_PREFIX: prefix, ...env })
+    startInProcess(scope, { ...common, REDIS_KEY_PREFIX: `roomwire:${prefix}`, ...env })
   ;[withSecret, withKey, withKeySet] = await Promise.all([
     start('secret', {
       ...hs.env,

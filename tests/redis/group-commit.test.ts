@@ -8,7 +8,7 @@ import { type RedisServer, startRedis } from '../support/redis-server.ts'
 import { testScope } from '../support/test-scope.ts'
 
 const ROOM = 'busy'
-const keys = roomKeys('group', ROOM)
+const keys = roomKeys('roomwire:group', ROOM)
 
 let redis: RedisServer
 let connection: Connection
@@ -39,7 +39,7 @@ beforeEach(async () => {
       return connection.command(args)
     },
     {
-      keyPrefix: 'group',
+      keyPrefix: 'roomwire:group',
       logMax: 10_000,
       logTtlMs: 60_000,
       dedupWindowMs: 60_000,

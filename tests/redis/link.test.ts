@@ -76,7 +76,7 @@ interface Setting {
 async function arrange(onTestFinished: (cleanup: () => Promise<void>) => void): Promise<Setting> {
   const scope = createScope()
   onTestFinished(() => scope.close())
-  const redis = await startRedis(scope)
+  const redis = await startRedis(scope, { rights: 'all' })
   const proxy = await startTcpProxy(scope, { target: redis })
   const link = openLink(scope, proxy)
   await link.ready
@@ -189,7 +189,7 @@ describe.concurrent('the Redis link', () => {
   }) => {
     const scope = createScope()
     onTestFinished(() => scope.close())
-    const redis = await startRedis(scope)
+    const redis = await startRedis(scope, { rights: 'all' })
     const rooms = createRoomsProbe(randomUUID())
     let losses = 0
     const link = openLink(scope, redis, {
@@ -247,7 +247,7 @@ describe.concurrent('the Redis link', () => {
   }) => {
     const scope = createScope()
     onTestFinished(() => scope.close())
-    const redis = await startRedis(scope)
+    const redis = await startRedis(scope, { rights: 'all' })
     const address = { host: '127.0.0.1', port: await freePort() }
     const link = openLink(scope, address)
     await eventually(() => nameOf(link.state) === 'refused')
@@ -263,8 +263,8 @@ describe.concurrent('the Redis link', () => {
     onTestFinished(() => scope.close())
     const files = await makeCertificates(scope)
     const [frozen, plain] = await Promise.all([
-      startRedis(scope, { tls: files }),
-      startRedis(scope),
+      startRedis(scope, { rights: 'all', tls: files }),
+      startRedis(scope, { rights: 'all' }),
     ])
     frozen.pause()
     const tls = {
@@ -283,7 +283,10 @@ describe.concurrent('the Redis link', () => {
   test('closing ends its connections, also those being made', async ({ onTestFinished }) => {
     const scope = createScope()
     onTestFinished(() => scope.close())
-    const [redis, frozen] = await Promise.all([startRedis(scope), startRedis(scope)])
+    const [redis, frozen] = await Promise.all([
+      startRedis(scope, { rights: 'all' }),
+      startRedis(scope, { rights: 'all' }),
+    ])
     frozen.pause()
     // A process of its own: with nothing left to wait for, it ends by itself.
     const source = `

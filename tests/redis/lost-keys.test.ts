@@ -15,7 +15,7 @@ import { sendStored } from '../support/send-stored.ts'
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
 import { testScope } from '../support/test-scope.ts'
 
-const PREFIX = 'lost'
+const PREFIX = 'roomwire:lost'
 /** Messages in a room before it is tampered with; whoever left early left at half of it. */
 const STORED = 20
 

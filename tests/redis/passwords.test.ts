@@ -65,7 +65,7 @@ scope.defer(() => rmSync(dir, { recursive: true }))
 let redis: RedisServer
 
 beforeAll(async () => {
-  redis = await startRedis(scope)
+  redis = await startRedis(scope, { rights: 'all' })
 })
 
 function environment(password: string, user: string | undefined, form: Form, file: string) {

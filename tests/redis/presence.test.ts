@@ -17,7 +17,7 @@ interface Cluster {
 
 async function startThree(scope: Scope): Promise<Cluster> {
   const redis = await startRedis(scope)
-  const prefix = `t-${randomUUID()}`
+  const prefix = `roomwire:t-${randomUUID()}`
   const start = (instance: string) =>
     startGateway(scope, {
       env: {

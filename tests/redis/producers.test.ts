@@ -12,7 +12,7 @@ import { testScope } from '../support/test-scope.ts'
 
 /** Two instances; two clients of the room on each, and one that is not in it. */
 async function startPair(scope: Scope, env: Record<string, string> = {}) {
-  const redis = await startRedis(scope)
+  const redis = await startRedis(scope, { settings: env })
   const gateways = await Promise.all(
     ['one', 'two'].map((instance) =>
       startInProcess(scope, { REDIS_URL: redis.url(), INSTANCE_ID: instance, ...env }),
@@ -29,11 +29,8 @@ async function startPair(scope: Scope, env: Record<string, string> = {}) {
 }
 
 async function openPublisher(scope: Scope, redis: RedisServer) {
-  const { host, port, password } = redis
-  const client = createClient({
-    socket: { host, port },
-    ...(password === undefined ? {} : { password }),
-  })
+  const { host, port, admin } = redis
+  const client = createClient({ socket: { host, port }, ...admin })
   client.on('error', () => undefined)
   await client.connect()
   scope.defer(() => client.destroy())

@@ -7,7 +7,7 @@ import { testScope } from '../support/test-scope.ts'
 const RAW = '80u7dxerdVK+ZaKp2drp76OKtH0O1EYXLwebTQ/q7mA='
 
 test('a password is needed, and is in no argument of the process', async () => {
-  const redis = await startRedis(testScope(), { requirepass: RAW })
+  const redis = await startRedis(testScope(), { rights: 'all', requirepass: RAW })
   expect(await redis.cli('PING')).toBe('PONG')
   expect(await redis.cliAs({}, 'PING')).toMatch(/^NOAUTH/)
   const cmdline = await readFile(`/proc/${redis.pid}/cmdline`, 'utf8')
@@ -15,7 +15,9 @@ test('a password is needed, and is in no argument of the process', async () => {
 })
 
 test('a password may hold any character, and can be changed while it runs', async () => {
-  const redis = await startRedis(testScope(), { requirepass: `a "b' \\x41 #@:/?é%41` })
+  const redis = await startRedis(testScope(), {
+    ...{ rights: 'all', requirepass: `a "b' \\x41 #@:/?é%41` },
+  })
   expect(await redis.cli('PING')).toBe('PONG')
   await redis.setPassword('ñ \\ " next')
   expect(await redis.cli('PING')).toBe('PONG')

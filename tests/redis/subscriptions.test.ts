@@ -43,7 +43,7 @@ const names = (prefix: string) => Array.from({ length: 100 }, (_, index) => `${p
 
 test('what one turn subscribes to is one command, and each channel hears its own', async () => {
   const scope = testScope()
-  const redis = await startRedis(scope)
+  const redis = await startRedis(scope, { rights: 'all' })
   const connection = await connect(scope, redis)
   const heard: string[] = []
   const channels = names('a')
@@ -65,7 +65,7 @@ test('what one turn subscribes to is one command, and each channel hears its own
 
 test('of several wishes for a channel in one turn the last one counts', async () => {
   const scope = testScope()
-  const redis = await startRedis(scope)
+  const redis = await startRedis(scope, { rights: 'all' })
   const connection = await connect(scope, redis)
   const listen = () => undefined
   await connection.subscribe('kept', listen)

@@ -24,6 +24,7 @@ const layers: readonly Layer[] = [
     files: /^server\/(config|option|redis-roles)[a-z-]*\.ts$/,
     mayImport: [/^server\/broker\/redis\/(url|credentials)\.ts$/],
   },
+  { name: 'secrets', files: /^server\/secret-file\.ts$/, mayImport: [] },
   { name: 'rooms', files: /^server\/rooms\//, mayImport: [vocabulary] },
   { name: 'session', files: /^server\/session\//, mayImport: [vocabulary] },
   { name: 'cache', files: /^server\/cache\//, mayImport: [vocabulary] },

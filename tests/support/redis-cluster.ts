@@ -65,7 +65,7 @@ export async function startRedisCluster(
         ...(tls === undefined ? [] : ['tls-cluster yes', 'tls-replication yes']),
         ...(options.config ?? []),
       ]
-      return startRedis(scope, { ...redisOptions, config })
+      return startRedis(scope, { ...redisOptions, rights: 'all', config })
     }),
   )
   const ids = new Map<RedisServer, string>()

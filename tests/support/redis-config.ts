@@ -1,12 +1,23 @@
 import { createHash } from 'node:crypto'
 import { copyFile, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { aclUsers } from '../../server/cli-acl.ts'
+import { readConfig } from '../../server/config.ts'
 
 export interface RedisOptions {
   /** Password of the default user; any string. */
   requirepass?: string
   /** A configuration file that is read first, such as one that we ship. */
   configFile?: string
+  /**
+   * What the default user may: `least` is the rule that we ship, so that a command it lacks fails the
+   * test; `all` is for tests that give Redis commands of their own as that user. Default `least`, but
+   * `all` where the test brings users or an ACL file. `ROOMWIRE_TEST_RIGHTS=all` makes it `all`
+   * everywhere.
+   */
+  rights?: 'least' | 'all'
+  /** Settings that the shipped rule is made for, such as `PYTHON_SOCKETIO`; URLs have no place here. */
+  settings?: Readonly<Record<string, string>>
   /** Further lines of configuration; they win over everything else. */
   config?: readonly string[]
   /** An ACL file to start from; it is copied. */
@@ -44,6 +55,15 @@ export function redisQuote(value: string): string {
   return `"${quoted}"`
 }
 
+/** Who the tests are where they talk to Redis themselves, beside a default user of little rights. */
+export const ADMIN = { username: 'admin', password: 'of the tests' }
+
+/** Whether the default user has the shipped rule's rights only; then there is `ADMIN`. */
+export function isLeast({ rights, users, aclFile }: RedisOptions): boolean {
+  if (process.env['ROOMWIRE_TEST_RIGHTS'] === 'all') return false
+  return (rights ?? ((users ?? aclFile) ? 'all' : 'least')) === 'least'
+}
+
 /** Writes redis.conf, and users.acl where there are users, into `dir`; returns the path of the first. */
 export async function writeRedisConfig(
   dir: string,
@@ -74,6 +94,11 @@ export async function writeRedisConfig(
     ...(appendonly === false
       ? ['save ""', 'appendonly no']
       : ['save ""', 'appendonly yes', `appendfsync ${appendonly}`]),
+    ...(isLeast(options)
+      ? [`masteruser ${ADMIN.username}`, `masterauth ${redisQuote(ADMIN.password)}`]
+      : password === undefined
+        ? []
+        : [`masterauth ${redisQuote(password)}`]),
     ...(aclPath === undefined ? [] : [`aclfile ${redisQuote(aclPath)}`]),
     ...(aclPath === undefined && password !== undefined
       ? [`requirepass ${redisQuote(password)}`]
@@ -84,18 +109,38 @@ export async function writeRedisConfig(
   return path
 }
 
+/** What `roomwire acl` prints with these settings, for this user. */
+export function shippedRule(
+  user: string,
+  password: string,
+  settings: RedisOptions['settings'] = {},
+): string {
+  const [shared] = aclUsers(readConfig(settings).config)
+  return String(shared?.rule)
+    .replace('user roomwire ', `user ${user} `)
+    .replace('#<sha256>', password)
+}
+
 async function writeAcl(
   dir: string,
   password: string | undefined,
   options: RedisOptions,
 ): Promise<string | undefined> {
-  if (options.aclFile === undefined && options.users === undefined) return undefined
+  const least = isLeast(options)
+  if (options.aclFile === undefined && options.users === undefined && !least) return undefined
   const path = join(dir, 'users.acl')
   if (options.aclFile !== undefined) await copyFile(options.aclFile, path)
   const given = options.aclFile === undefined ? '' : await readFile(path, 'utf8')
   // With an ACL file Redis ignores requirepass: the default user needs its line there.
-  const owner =
-    password === undefined ? [] : [`user default on ${aclPassword(password)} ~* &* +@all`]
+  const secret = password === undefined ? 'nopass' : aclPassword(password)
+  const owner = least
+    ? [
+        shippedRule('default', secret, options.settings),
+        `user ${ADMIN.username} on ${aclPassword(ADMIN.password)} ~* &* +@all`,
+      ]
+    : password === undefined
+      ? []
+      : [`user default on ${secret} ~* &* +@all`]
   const lines = [given.trimEnd(), ...owner, ...(options.users ?? [])].filter((line) => line !== '')
   await writeFile(path, `${lines.join('\n')}\n`, { mode: 0o600 })
   return path

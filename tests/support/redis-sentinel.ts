@@ -46,11 +46,12 @@ export async function startRedisSentinel(
     ...(requirepass === undefined ? [] : [`masterauth ${redisQuote(requirepass)}`]),
     ...(options.config ?? []),
   ]
-  const first = await startRedis(scope, { ...redisOptions, config: common })
+  const first = await startRedis(scope, { ...redisOptions, rights: 'all', config: common })
   const others = await Promise.all(
     Array.from({ length: replicas }, () =>
       startRedis(scope, {
         ...redisOptions,
+        rights: 'all',
         config: [...common, `replicaof 127.0.0.1 ${first.port}`],
       }),
     ),
@@ -60,6 +61,7 @@ export async function startRedisSentinel(
     [1, 2, 3].map(() =>
       startRedis(scope, {
         args: ['--sentinel'],
+        rights: 'all',
         ...(tls === undefined ? {} : { tls }),
         ...(sentinelPassword === undefined ? {} : { requirepass: sentinelPassword }),
         config: [

@@ -6,10 +6,10 @@ import { promisify } from 'node:util'
 import { type Child, startChild } from './child.ts'
 import { eventually } from './eventually.ts'
 import { freePort } from './free-port.ts'
-import { type RedisOptions, redisQuote, writeRedisConfig } from './redis-config.ts'
+import { ADMIN, isLeast, type RedisOptions, redisQuote, writeRedisConfig } from './redis-config.ts'
 import type { Scope } from './scope.ts'
 
-export { aclPassword, type RedisOptions, redisQuote } from './redis-config.ts'
+export { aclPassword, type RedisOptions, redisQuote, shippedRule } from './redis-config.ts'
 
 const run = promisify(execFile)
 
@@ -18,20 +18,27 @@ export interface Credentials {
   password?: string
 }
 
-/** A real redis-server on a loopback port. Passwords reach it by files, never by its arguments. */
+/**
+ * A real redis-server on a loopback port. Its default user, whom gateways are by default, has the rights
+ * of the rule that we ship and no others, for keys and channels that begin with `roomwire:`; tests that
+ * talk to it themselves use `cli` or `admin` (see `RedisOptions.rights`). Passwords reach it by files,
+ * never by its arguments.
+ */
 export interface RedisServer {
   readonly host: '127.0.0.1'
   readonly port: number
   readonly dir: string
   readonly pid: number
   readonly running: boolean
+  /** Who may do everything. */
+  readonly admin: Credentials
   /** The default user's password as it is now. */
   readonly password: string | undefined
   /** Every line it logged, over all its starts. */
   readonly log: readonly string[]
   /** Its URL with percent-encoded credentials: those given, else the default user's; `{}` for none. */
   url(credentials?: Credentials): string
-  /** Runs redis-cli with the default user's password; returns stdout, trimmed. */
+  /** Runs redis-cli as `admin`; returns stdout, trimmed. */
   cli(...args: string[]): Promise<string>
   /** Runs redis-cli with these credentials; `{}` for none. */
   cliAs(credentials: Credentials, ...args: string[]): Promise<string>
@@ -83,6 +90,7 @@ export async function startRedis(scope: Scope, options: RedisOptions = {}): Prom
     return (await cli).stdout.trim()
   }
   const own = (): Credentials => (password === undefined ? {} : { password })
+  const admin = (): Credentials => (isLeast(options) ? ADMIN : own())
 
   async function start(): Promise<void> {
     const config = await writeRedisConfig(dir, port, password, options)
@@ -93,7 +101,7 @@ export async function startRedis(scope: Scope, options: RedisOptions = {}): Prom
     child = started
     await eventually(
       async () =>
-        !started.running || /PONG|NOAUTH|WRONGPASS|NOPERM/.test(await cliWith(own(), ['PING'])),
+        !started.running || /PONG|NOAUTH|WRONGPASS|NOPERM/.test(await cliWith(admin(), ['PING'])),
       { what: `an answer of redis-server on port ${port}`, timeoutMs: 30_000 },
     )
     if (!started.running) throw new Error(`redis-server ended at its start:\n${started.tail()}`)
@@ -124,6 +132,9 @@ export async function startRedis(scope: Scope, options: RedisOptions = {}): Prom
     get running() {
       return child.running
     },
+    get admin() {
+      return admin()
+    },
     get password() {
       return password
     },
@@ -134,10 +145,10 @@ export async function startRedis(scope: Scope, options: RedisOptions = {}): Prom
       const userinfo = username === '' && secret === '' ? '' : `${username}:${secret}@`
       return `${options.tls === undefined ? 'redis' : 'rediss'}://${userinfo}127.0.0.1:${port}`
     },
-    cli: (...args) => cliWith(own(), args),
+    cli: (...args) => cliWith(admin(), args),
     cliAs: (credentials, ...args) => cliWith(credentials, args),
     async setPassword(next) {
-      const reply = await cliWith(own(), [], `CONFIG SET requirepass ${redisQuote(next)}\n`)
+      const reply = await cliWith(admin(), [], `CONFIG SET requirepass ${redisQuote(next)}\n`)
       if (reply !== 'OK') throw new Error(`the password could not be changed: ${reply}`)
       password = next
     },

@@ -31,6 +31,8 @@ export const PASSWORD = '80u7dxerdVK+ZaKp2drp76OKtH0O1EYXLwebTQ/q7mA='
 export function startRooms(scope: Scope, options: RedisOptions = {}): Promise<RedisServer> {
   return startRedis(scope, {
     requirepass: PASSWORD,
+    // It looks at the configuration of Redis as well, where it may.
+    rights: 'all',
     appendonly: 'everysec',
     ...options,
     config: ['maxmemory 64mb', 'maxmemory-policy noeviction', ...(options.config ?? [])],

@@ -12,6 +12,8 @@ export interface Endpoint extends Address {
   database: number
   username: string | undefined
   password: string | undefined
+  /** While the password changes: what to use where it is refused, and whom to tell. */
+  former?: { password: string; needed(): void } | undefined
   tls:
     | {
         ca: string | undefined
@@ -73,12 +75,35 @@ export function discard(client: Client): void {
   client.destroy()
 }
 
+/** Tries `attempt` with the newest password, then with the one that was accepted before (a rotation). */
+export async function withEitherPassword<T>(
+  endpoint: Endpoint,
+  attempt: (endpoint: Endpoint) => Promise<T>,
+): Promise<T> {
+  try {
+    return await attempt(endpoint)
+  } catch (error) {
+    const { former, ...rest } = endpoint
+    if (former === undefined || toFailure(error, false).kind !== 'wrongpass') throw error
+    former.needed()
+    return attempt({ ...rest, password: former.password })
+  }
+}
+
 /**
  * One command over a connection of its own, for what is asked seldom and of whoever answers.
  *
  * @throws RedisFailure
  */
-export async function ask(
+export function ask(
+  endpoint: Endpoint,
+  args: CommandArguments,
+  deadlineMs: number,
+): Promise<unknown> {
+  return withEitherPassword(endpoint, (as) => askOnce(as, args, deadlineMs))
+}
+
+async function askOnce(
   endpoint: Endpoint,
   args: CommandArguments,
   deadlineMs: number,
@@ -120,11 +145,11 @@ export function speaksPlainText({ host, port }: Address): Promise<boolean> {
 /** Replies mean the command was refused; everything else leaves open whether it was executed. */
 export function toFailure(error: unknown, overTls: boolean, sent = false): RedisFailure {
   if (error instanceof RedisFailure) return error
-  const { kind, detail } = classify(error, overTls)
+  const { kind, ...about } = classify(error, overTls)
   const refused = error instanceof ErrorReply
   return new RedisFailure(kind, {
     outcomeUnknown: sent && !refused,
     redirection: refused ? redirectionIn(error.message) : undefined,
-    ...(detail === undefined ? {} : { detail }),
+    ...about,
   })
 }

@@ -291,6 +291,10 @@ export function createClusterLink(deps: ClusterLinkDeps): RedisLink {
       for (const shard of shards.values()) shard.serving ??= shard.link.dedicated()
       return (key) => ownerOf(slotOf(key))?.serving?.(key)
     },
+    async reauthenticate(password) {
+      const links = [...shards.values()].map(({ link }) => link.reauthenticate(password))
+      return (await Promise.all(links)).flat()
+    },
     onRestored: (listener) => void restoredListeners.push(listener),
     onChange: (listener) => void changeListeners.push(listener),
     close() {

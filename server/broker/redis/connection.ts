@@ -10,6 +10,7 @@ import {
   newClient,
   speaksPlainText,
   toFailure,
+  withEitherPassword,
 } from './client.ts'
 import { type FailureKind, type Redirection, RedisFailure } from './failure.ts'
 import { createPatience } from './patience.ts'
@@ -35,6 +36,9 @@ export interface ConnectionOptions {
   /** Channels are those of a cluster: SSUBSCRIBE. */
   sharded?: boolean
 }
+
+/** `absent`: not connected, or it went meanwhile; the next connection uses what is newest. */
+export type Reauthentication = 'accepted' | 'refused' | 'absent'
 
 export type ChannelListener = (message: Buffer) => void
 /** @param channel the one that a message was published to */
@@ -66,6 +70,11 @@ export interface Connection {
    * it refuses nothing else: `refused` is called after each attempt, which is made per connection.
    */
   subscribePattern(pattern: string, listener: PatternListener, refused: () => void): void
+  /**
+   * Logs in again over the live connection, which goes on either way, with all its subscriptions: Redis
+   * leaves one that gives a wrong password as it was. Never rejects.
+   */
+  reauthenticate(password: string): Promise<Reauthentication>
   /** Settles as `work` does, or rejects with `timeout` when the server is silent for so long. */
   expect<T>(deadlineMs: number, work: Promise<T>): Promise<T>
   /**
@@ -165,10 +174,10 @@ export function createConnection(
   }
 
   /** One attempt: resolves when the connection it made has ended, rejects if it made none. */
-  async function connectOnce(): Promise<void> {
+  async function connectOnce(as: Endpoint): Promise<void> {
     replaced = new AbortController()
     const { signal } = replaced
-    const target = { ...endpoint(), ...(await locate?.()) }
+    const target = { ...as, ...(await locate?.()) }
     if (signal.aborted) throw new RedisFailure('closed')
     const client = newClient(target, signal)
     const ended = new Promise<never>((_resolve, reject) => {
@@ -206,7 +215,7 @@ export function createConnection(
     while (!closed) {
       let longest = RETRY_MAX_MS
       try {
-        await connectOnce()
+        await withEitherPassword(endpoint(), connectOnce)
         pause = RETRY_FIRST_MS
       } catch (error) {
         const failure = toFailure(error, false)
@@ -272,6 +281,18 @@ export function createConnection(
       const wanted = { pattern, listener, refused }
       patterns.push(wanted)
       if (current !== undefined) void listen(current, wanted).catch(() => undefined) // it is lost
+    },
+    async reauthenticate(password) {
+      const { username = 'default' } = endpoint()
+      try {
+        await onClient(COMMAND_DEADLINE_MS, (client) =>
+          client.sendCommand(['AUTH', username, password]),
+        )
+        return 'accepted'
+      } catch (error) {
+        const refused = error instanceof RedisFailure && error.kind === 'wrongpass'
+        return refused ? 'refused' : 'absent'
+      }
     },
     expect: patience.expect,
     replace(kind = 'timeout') {

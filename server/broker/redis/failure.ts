@@ -28,6 +28,8 @@ export type FailureKind =
   | 'noscript'
   | 'other'
 
+export type Lack = 'command' | 'key' | 'channel'
+
 /**
  * A failed attempt or command. `message` is made here from the kind: a library's or a server's own
  * text may hold a URL, and Redis' NOPERM and WRONGPASS replies may hold names; both stay out.
@@ -39,6 +41,8 @@ export class RedisFailure extends Error {
   readonly outcomeUnknown: boolean
   /** A node of a cluster says who does what was asked. */
   readonly redirection: Redirection | undefined
+  /** Of `noperm`: what the user may not, where Redis says so. */
+  readonly lacks: Lack | undefined
 
   constructor(
     kind: FailureKind,
@@ -46,6 +50,7 @@ export class RedisFailure extends Error {
       outcomeUnknown?: boolean
       detail?: string
       redirection?: Redirection | undefined
+      lacks?: Lack
     } = {},
   ) {
     super(
@@ -56,6 +61,7 @@ export class RedisFailure extends Error {
     this.kind = kind
     this.outcomeUnknown = options.outcomeUnknown ?? false
     this.redirection = options.redirection
+    this.lacks = options.lacks
   }
 }
 
@@ -136,12 +142,16 @@ export function redirectionIn(reply: string): Redirection | undefined {
   return { type: word === 'ASK' ? 'ask' : 'moved', slot: Number(slot), host, port: Number(port) }
 }
 
-/** Names of what NOPERM says is missing: a command or the word key or channel, never a name of either. */
-function missingRight(message: string): string | undefined {
+/** What NOPERM says is missing: a command or the word key or channel, never a name of either. */
+function missingRight(message: string): { detail: string; lacks: Lack } | undefined {
   const command = /run the '([\w|-]+)' command/.exec(message)?.[1]
-  if (command !== undefined) return `the command ${command}`
-  if (/channel/.test(message)) return 'access to a channel (ACL rule &<prefix>:*)'
-  if (/key/.test(message)) return 'access to a key (ACL rule ~<prefix>:*)'
+  if (command !== undefined) return { detail: `the command ${command}`, lacks: 'command' }
+  if (/channel/.test(message)) {
+    return { detail: 'access to a channel (ACL rule &<prefix>:*)', lacks: 'channel' }
+  }
+  if (/key/.test(message)) {
+    return { detail: 'access to a key (ACL rule ~<prefix>:*)', lacks: 'key' }
+  }
   return undefined
 }
 
@@ -157,7 +167,10 @@ function nameOf(error: unknown): string {
 /**
  * @param overTls a connection that ends during the handshake of a TLS connection failed in TLS.
  */
-export function classify(error: unknown, overTls = false): { kind: FailureKind; detail?: string } {
+export function classify(
+  error: unknown,
+  overTls = false,
+): { kind: FailureKind; detail?: string; lacks?: Lack } {
   if (error instanceof RedisFailure) return { kind: error.kind }
   if (error instanceof AggregateError && error.errors.length > 0) {
     return classify(error.errors[0], overTls) // one per address of the host
@@ -165,8 +178,7 @@ export function classify(error: unknown, overTls = false): { kind: FailureKind; 
   const message = error instanceof Error ? error.message : String(error)
   for (const [pattern, kind] of BY_REPLY) {
     if (!pattern.test(message)) continue
-    const detail = kind === 'noperm' ? missingRight(message) : undefined
-    return detail === undefined ? { kind } : { kind, detail }
+    return { kind, ...(kind === 'noperm' && missingRight(message)) }
   }
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   if (/^ERR_(SSL|TLS)_|CERT|SELF_SIGNED|UNABLE_TO_VERIFY|UNABLE_TO_GET_ISSUER/.test(code)) {

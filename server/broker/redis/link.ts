@@ -5,9 +5,11 @@ import {
   type Connection,
   createConnection,
   type PatternListener,
+  type Reauthentication,
 } from './connection.ts'
 import { type FailureKind, type Redirection, RedisFailure } from './failure.ts'
 import type { Probe } from './probes.ts'
+import { isOptional } from './rights.ts'
 import type { Command } from './script-call.ts'
 import type { Sentinels } from './sentinels.ts'
 
@@ -21,7 +23,7 @@ export type LinkState =
 /** Told of every change and every failure; implementations must not throw. */
 export interface LinkObserver {
   failed(failure: RedisFailure): void
-  /** The state changed: to `ok`, to `down`, or to another reason for being down. */
+  /** The state changed: to `ok`, to `down`, or to another reason for being down or words for it. */
   changed(state: LinkState): void
   /** A probe went out and came back; ms. */
   probed(roundTripMs: number): void
@@ -63,6 +65,8 @@ export interface RedisLink {
    * closed with the link. Returns which one serves a key; undefined while none is known.
    */
   dedicated(): (key: string) => Dedicated | undefined
+  /** Logs every connection of this role in again, in place; one outcome for each. Never rejects. */
+  reauthenticate(password: string): Promise<readonly Reauthentication[]>
   /**
    * Calls back each time the link becomes `ok` after subscriptions were interrupted, and when Redis
    * turns out to have lost data.
@@ -102,6 +106,8 @@ export interface ShardLink extends RedisLink {
 /** A frozen Redis is noticed after at most interval + deadline; D7 promises 2 s. */
 const PROBE_INTERVAL_MS = 500
 const PROBE_DEADLINE_MS = 900
+/** A missing right is not mended by asking often; each refusal is an entry in Redis' ACL log. */
+const NOPERM_INTERVAL_MS = 2000
 /** A peer that has been silent for this long is given up and connected to anew. */
 const REPLACE_AFTER_MS = 5000
 /** One that is no primary is asked for anew, but not in a loop. */
@@ -139,6 +145,8 @@ export function createRedisLink(deps: LinkDeps, membership?: Membership): ShardL
   /** Commands are refused without asking; the state says why. */
   let refusing = true
   let interrupted = true
+  /** Everything was tried once since both connections are there. */
+  let proven = false
   let awaited:
     | { nonce: string; arrived: () => void; lost: (failure: RedisFailure) => void }
     | undefined
@@ -165,7 +173,7 @@ export function createRedisLink(deps: LinkDeps, membership?: Membership): ShardL
     if (state.name === 'down') {
       state.failures += 1
       // A connection that ends is the consequence of what was known before.
-      if (kind === state.kind || kind === 'closed') return
+      if (kind === 'closed' || (kind === state.kind && message === state.message)) return
       enter({ name: 'down', since: state.since, kind, message, failures: state.failures })
     } else {
       enter({ name: 'down', since: Date.now(), kind, message, failures: 1 })
@@ -182,10 +190,15 @@ export function createRedisLink(deps: LinkDeps, membership?: Membership): ShardL
     for (const listener of restoredListeners) listener()
   }
 
+  function connected(): void {
+    proven = false
+    probeSoon()
+  }
+
   const commands = createConnection(
     deps.endpoint,
     {
-      up: () => probeSoon(),
+      up: connected,
       failed(failure) {
         refusing = true
         fail(failure)
@@ -199,7 +212,7 @@ export function createRedisLink(deps: LinkDeps, membership?: Membership): ShardL
     ? createConnection(
         deps.endpoint,
         {
-          up: () => probeSoon(),
+          up: connected,
           failed(failure) {
             interrupted = true
             // The nonce went with the connection. Waiting for silence would be no end: the next
@@ -252,8 +265,18 @@ export function createRedisLink(deps: LinkDeps, membership?: Membership): ShardL
   const relocateSoon = () => void relocate().catch(() => undefined) // nobody knows better
   sentinels?.onSwitch(relocateSoon)
 
+  /** What a room does that its last member leaves; nothing else would need the right for long. */
+  async function leave(): Promise<void> {
+    if (prober.channel === undefined) return
+    const left = `${prober.channel}:left`
+    await subscriptions?.subscribe(left, () => undefined)
+    await subscriptions?.unsubscribe(left)
+  }
+
   /** Writes, publishes, and waits for the nonce to come back through the subscription. */
   async function roundTrip(): Promise<boolean> {
+    const thorough = !proven || (state.name === 'down' && state.kind === 'noperm')
+    if (thorough) await leave()
     const nonce = randomUUID()
     const arrival =
       prober.channel === undefined
@@ -265,12 +288,12 @@ export function createRedisLink(deps: LinkDeps, membership?: Membership): ShardL
             }),
           )
     const command: Command = (args) => commands.command(args, PROBE_DEADLINE_MS)
-    const thorough = state.name !== 'ok'
     const work = prober.run(command, nonce, thorough).catch((error: unknown) => {
       if (!isRedirected(error)) refusing = true
       throw error
     })
     const [, dataKept] = await Promise.all([arrival, work])
+    if (thorough) proven = true
     return dataKept
   }
 
@@ -317,7 +340,9 @@ export function createRedisLink(deps: LinkDeps, membership?: Membership): ShardL
     void probe().then(() => {
       clearTimeout(timer)
       if (closed) return
-      timer = setTimeout(probeSoon, PROBE_INTERVAL_MS * (0.9 + Math.random() / 5))
+      const refused = state.name === 'down' && state.kind === 'noperm'
+      const interval = refused ? NOPERM_INTERVAL_MS : PROBE_INTERVAL_MS
+      timer = setTimeout(probeSoon, interval * (0.9 + Math.random() / 5))
       timer.unref()
     })
   }
@@ -330,7 +355,8 @@ export function createRedisLink(deps: LinkDeps, membership?: Membership): ShardL
       return await commands.command(args)
     } catch (error) {
       const failure = toRedisFailure(error)
-      if (GENERAL.has(failure.kind) && !isRedirected(failure)) {
+      const dispensable = failure.kind === 'noperm' && isOptional(String(args[0]))
+      if (GENERAL.has(failure.kind) && !isRedirected(failure) && !dispensable) {
         refusing = true
         fail(failure)
         if (failure.kind === 'readonly') probeSoon()
@@ -374,6 +400,9 @@ export function createRedisLink(deps: LinkDeps, membership?: Membership): ShardL
         },
       }
       return () => serving
+    },
+    reauthenticate(password) {
+      return Promise.all(connections().map((connection) => connection.reauthenticate(password)))
     },
     onRestored: (listener) => void restoredListeners.push(listener),
     onChange: (listener) => void changeListeners.push(listener),

@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { claimScript, lookUpScript, putScript } from './cache-scripts.ts'
 import { RedisFailure } from './failure.ts'
 import { roomKeys } from './keys.ts'
+import { type Right, rightsFor } from './rights.ts'
+import { checkRights } from './rights-check.ts'
 import { type Command, callScript } from './script-call.ts'
 import { roomScripts } from './scripts.ts'
 
@@ -15,15 +17,29 @@ export interface Probe {
    * Rejects with the failure of whatever does not work. Resolves to whether Redis still has what the
    * probe before left there: if not, it lost data, and perhaps nobody's connection with it.
    *
-   * @param thorough also what is needed seldom; asked for after every connect
+   * @param thorough every right there is, also those that are needed seldom; asked for once after
+   *   every connect, and while a right is missing
    */
   run(command: Command, nonce: string, thorough: boolean): Promise<boolean>
+}
+
+export interface ProbeOptions {
+  /** What is tried when it has to be thorough. */
+  rights: readonly Right[]
+  /** Told of optional rights that are missing, each time they were tried. */
+  limited?: (missing: readonly Right[]) => void
 }
 
 const TTL_MS = '10000'
 
 /** A cache is written and read, and instances tell each other what they removed. */
-export function createCacheProbe(keyPrefix: string, tag?: string): Probe {
+export function createCacheProbe(
+  keyPrefix: string,
+  tag?: string,
+  { rights, limited }: ProbeOptions = {
+    rights: rightsFor({ roles: ['cache'], cluster: tag !== undefined }),
+  },
+): Probe {
   const hashTag = tag ?? 'probe'
   const own = `${keyPrefix}:{${hashTag}}:${randomUUID()}`
   const channel = `${own}:nonce`
@@ -31,6 +47,10 @@ export function createCacheProbe(keyPrefix: string, tag?: string): Probe {
     tag: hashTag,
     channel,
     async run(command, nonce, thorough) {
+      if (thorough) {
+        const missing = await checkRights(command, rights, keyPrefix)
+        limited?.(missing)
+      }
       const work: Promise<unknown>[] = [
         command(['SET', own, nonce, 'PX', TTL_MS]),
         command(['GET', own]),
@@ -57,7 +77,7 @@ export function createIdleProbe(serves: () => boolean): Probe {
     tag: '',
     channel: undefined,
     async run(command) {
-      await command(['PING'])
+      await command(['TIME']) // PING is a right of its own
       if (serves()) throw new RedisFailure('cluster', { redirection: { type: 'later' } })
       return true
     },
@@ -70,7 +90,13 @@ export function createIdleProbe(serves: () => boolean): Probe {
  *
  * @param tag where its keys are on a cluster
  */
-export function createRoomsProbe(keyPrefix: string, tag?: string): Probe {
+export function createRoomsProbe(
+  keyPrefix: string,
+  tag?: string,
+  { rights, limited }: ProbeOptions = {
+    rights: rightsFor({ roles: ['rooms'], cluster: tag !== undefined }),
+  },
+): Probe {
   const sharded = tag !== undefined
   const { append, read, renew } = roomScripts(sharded)
   const hashTag = tag ?? probeTag()
@@ -82,6 +108,10 @@ export function createRoomsProbe(keyPrefix: string, tag?: string): Probe {
     tag: hashTag,
     channel: `${keys.channel}:nonce`,
     async run(command, nonce, thorough) {
+      if (thorough) {
+        const missing = await checkRights(command, rights, keyPrefix)
+        limited?.(missing)
+      }
       const epoch = nonce
       const appending = [keys.channel, epoch, '1', TTL_MS, TTL_MS, TTL_MS, '0', '', '{}']
       const appended = callScript(command, append, [...room, keys.dedup('', nonce)], appending)

@@ -11,6 +11,14 @@ export interface ProducersOptions {
   python: { channel: string; events: readonly string[]; namespaces: readonly string[] } | undefined
 }
 
+/** The patterns that are listened to, as an ACL rule must name them. */
+export function producerPatterns({ emitterKey, python }: ProducersOptions): readonly string[] {
+  return [
+    ...(emitterKey === undefined ? [] : emitterPatterns(emitterKey)),
+    ...(python === undefined ? [] : [escaped(python.channel)]),
+  ]
+}
+
 export interface ProducersObserver {
   /** The ACL does not allow this instance to listen. */
   deaf(producer: string, pattern: string): void
@@ -45,11 +53,11 @@ export function createProducers(
   }
 
   if (emitterKey !== undefined) {
-    const key = escaped(emitterKey)
+    const [emits, requests] = emitterPatterns(emitterKey)
     // The namespace is in the frame. Room names may hold a #, so that the channel does not tell it.
-    listen('emitter', `${key}#/*`, (message) => readEmit(message))
+    listen('emitter', emits, (message) => readEmit(message))
     const prefix = `${emitterKey}-request#`
-    listen('emitter', `${key}-request#/*`, (message, channel) =>
+    listen('emitter', requests, (message, channel) =>
       readRequest(message, channel.slice(prefix.length, -1)),
     )
   }
@@ -64,6 +72,11 @@ export function createProducers(
     })
   }
   return { listen: (own) => void (listener = own) }
+}
+
+function emitterPatterns(emitterKey: string): [emits: string, requests: string] {
+  const key = escaped(emitterKey)
+  return [`${key}#/*`, `${key}-request#/*`]
 }
 
 /** Literal in a glob. */
