@@ -3,6 +3,8 @@ import { defineConfig } from 'vitest/config'
 const folders = 'tests/{unit,contracts,redis,cluster,browser}'
 
 export default defineConfig({
+  // The examples import it by its name, as an application does.
+  resolve: { alias: { roomwire: `${import.meta.dirname}/server/gateway.ts` } },
   test: {
     globalSetup: 'tests/support/fresh-build.ts',
     // Two cores: more workers than that only slow each other down.

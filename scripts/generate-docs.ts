@@ -1,15 +1,17 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { aclPage, shippedAcl } from './acl-page.ts'
 import { metricsPage } from './metrics-page.ts'
+import { ecosystemPage } from './moved-application.ts'
 import { configurationPage, exampleEnvironment } from './option-pages.ts'
 
-/** Writes what is generated from the options, the metrics and the rights in Redis; with `--check`, fails where it differs. */
+/** Writes what is generated from the code and the examples; with `--check`, fails where it differs. */
 const pages = {
   'docs/CONFIGURATION.md': configurationPage(),
   'env/roomwire.env.example': exampleEnvironment(),
   'docs/METRICS.md': await metricsPage(),
   'docs/ACL.md': aclPage(),
   'deploy/users.acl': shippedAcl(),
+  'docs/ECOSYSTEM.md': ecosystemPage(),
 }
 
 const check = process.argv.includes('--check')

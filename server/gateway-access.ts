@@ -3,7 +3,7 @@ import type { Config } from './config.ts'
 import { createAddresses } from './edge/addresses.ts'
 import type { Connection } from './edge/connection.ts'
 import { createCredentials } from './edge/credentials.ts'
-import { createEntrance } from './edge/entrance.ts'
+import { createEntrance, type Entrance } from './edge/entrance.ts'
 import { createGate, type Gate } from './edge/gate.ts'
 import { createOrigins } from './edge/origins.ts'
 import type { RefreshDeps } from './edge/refresh.ts'
@@ -37,6 +37,8 @@ export interface Access {
   readonly refresh: Pick<RefreshDeps, 'authentication' | 'policy' | 'refreshed'>
   /** What `createSockets` takes of it. */
   readonly sockets: Pick<SocketsDeps, 'entrance' | 'account' | 'began' | 'ended'>
+  /** Says who somebody is, and no more: for namespaces of an application. */
+  readonly identify: Entrance
   readonly trustProxy: (address: string, hop: number) => boolean
   stop(): void
 }
@@ -98,17 +100,20 @@ export function createAccess(config: Config, deps: AccessDeps): Access {
     return token !== undefined && revocations.isRevoked({ user: user.id, token })
   }
 
+  const credentials = createCredentials({ cookie: auth?.cookie, provenance })
+  const identify = createEntrance({
+    ...{ authentication, credentials, places: undefined, rates: undefined },
+  })
+
   return {
     policy,
     gate,
+    identify,
     control: revocations.control,
     screening: { provenance, rates, address: addresses.of },
     refresh: { authentication, policy, refreshed: tenure.holds },
     sockets: {
-      entrance: createEntrance({
-        ...{ authentication, places, rates },
-        credentials: createCredentials({ cookie: auth?.cookie, provenance }),
-      }),
+      entrance: createEntrance({ authentication, credentials, places, rates }),
       account: ({ id, conn, request }, { sender }) =>
         gate.open({ id, conn }, () => ({
           connection: id,

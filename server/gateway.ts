@@ -15,6 +15,7 @@ import { messageRoutes } from './edge/api/messages.ts'
 import { roomRoutes } from './edge/api/rooms.ts'
 import { userRoutes } from './edge/api/users.ts'
 import { handOver } from './edge/drain.ts'
+import { createPreparation, type Embedding, embed } from './edge/embedding.ts'
 import { createHandlers } from './edge/handlers.ts'
 import { createHttp } from './edge/http.ts'
 import { createOutlet, type SocketMember, traced } from './edge/outlet.ts'
@@ -47,9 +48,11 @@ import type { Control } from './session/revocations.ts'
 import { createSessions } from './session/sessions.ts'
 
 export { type Config, ConfigError, readConfig } from './config.ts'
+export type { BeforeSend, Embedding, OnConnection, Outgoing } from './edge/embedding.ts'
+export { GatewayError } from './errors.ts'
 
 /** Replaces a part of the gateway, for embedding and for tests. */
-export interface Overrides {
+export interface Overrides extends Embedding {
   logger?: Logger
   /** Rooms of a memory gateway; gateways that share one behave like instances that share a Redis. */
   store?: MemoryStore
@@ -238,6 +241,7 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
     roster,
     events,
     tracing,
+    prepare: overrides.beforeSend && createPreparation(overrides.beforeSend),
     instance: config.instanceId,
     limits: {
       maxBodyBytes: config.maxBodyBytes,
@@ -273,6 +277,7 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
       },
     },
   })
+  embed(io, overrides, { identify: access.identify, events })
   broker.producers?.listen((producer, command) => {
     const reason = obey(io, command)
     if (reason === undefined) producerEvents.obeyed(producer, command.kind)

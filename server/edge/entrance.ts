@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'socket.io'
-import { GatewayError } from '../errors.ts'
+import { GatewayError, toWireError } from '../errors.ts'
+import type { Events } from '../observability/events.ts'
 import type { Authentication, Credentials } from '../session/authentication.ts'
 import type { Identity } from '../session/identity.ts'
 import type { Places } from '../session/places.ts'
@@ -44,5 +45,33 @@ export function createEntrance(deps: EntranceDeps): Entrance {
     if (socket.conn.readyState === 'open') return identity
     give()
     throw new GatewayError('UNAVAILABLE', 'the connection has ended')
+  }
+}
+
+type Next = (error?: Error) => void
+
+/** The middleware of a namespace: who is let in has an identity, who is not hears why. */
+export function admitting(
+  entrance: Entrance,
+  events: Events,
+): (socket: Socket, next: Next) => void {
+  return (socket, next) => {
+    function refuse(error: unknown): void {
+      const wire = toWireError(error)
+      const cause = error instanceof GatewayError ? error.cause : error
+      events.refused({ connection: socket.id, user: '' }, 'connect', wire.code, cause)
+      next(Object.assign(new Error(wire.message), { data: wire }))
+    }
+    function admit(identity: Identity): void {
+      socket.data.identity = identity
+      next()
+    }
+    try {
+      const identity = entrance(socket)
+      if (identity instanceof Promise) identity.then(admit, refuse)
+      else admit(identity)
+    } catch (error) {
+      refuse(error)
+    }
   }
 }

@@ -16,6 +16,7 @@ import {
 import type { Rooms } from '../rooms/rooms.ts'
 import type { Roster } from '../rooms/roster.ts'
 import type { Connection } from './connection.ts'
+import type { createPreparation } from './embedding.ts'
 import type { Gate } from './gate.ts'
 import { createRefresh, type RefreshDeps } from './refresh.ts'
 import { bodyText } from './requests.ts'
@@ -38,6 +39,8 @@ export interface HandlerDeps {
   refresh: Pick<RefreshDeps, 'authentication' | 'policy' | 'refreshed'>
   /** Undefined: off, which costs nothing. */
   tracing: Tracing | undefined
+  /** Gives the body that is to be stored; undefined: the one that was sent. */
+  prepare: ReturnType<typeof createPreparation> | undefined
   now?: () => number
 }
 
@@ -45,7 +48,7 @@ export interface HandlerDeps {
 export type Handlers = ReturnType<typeof createHandlers>
 
 export function createHandlers(deps: HandlerDeps) {
-  const { rooms, roster, events, limits, gate, tracing } = deps
+  const { rooms, roster, events, limits, gate, tracing, prepare } = deps
   let pendingBytes = 0
 
   function joinNow(
@@ -167,7 +170,8 @@ export function createHandlers(deps: HandlerDeps) {
       const { room, id } = request
       const asked = gate.pass(connection, 'send', room)
       if (asked !== undefined) await asked
-      const body = bodyText(request.body, limits.maxBodyBytes)
+      const given = prepare === undefined ? request.body : await prepare(connection, { ...request })
+      const body = bodyText(given, limits.maxBodyBytes)
       const from = JSON.stringify(identity.user)
       const content = `{"id":${JSON.stringify(id)},"from":${from},"body":${body}}`
       const started = performance.now()

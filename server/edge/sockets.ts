@@ -1,5 +1,5 @@
 import type { Server, Socket } from 'socket.io'
-import { GatewayError, toWireError } from '../errors.ts'
+import { GatewayError } from '../errors.ts'
 import type { Events } from '../observability/events.ts'
 import type { ByeEvent, StatusEvent } from '../protocol.ts'
 import type { Rooms } from '../rooms/rooms.ts'
@@ -8,7 +8,7 @@ import { type Sessions, whoReturns } from '../session/sessions.ts'
 import { type Connection, takeTurn } from './connection.ts'
 import { createDispatch } from './dispatch.ts'
 import { cutOff, takesFrames, terminateLater, waitingBytes } from './engine.ts'
-import type { Entrance } from './entrance.ts'
+import { admitting, type Entrance } from './entrance.ts'
 import type { Account } from './gate.ts'
 import type { Handlers } from './handlers.ts'
 import type { SocketMember } from './outlet.ts'
@@ -85,25 +85,7 @@ export function createSockets(deps: SocketsDeps): Sockets {
   )
   stallCheck.unref()
 
-  io.use((socket, next) => {
-    function refuse(error: unknown): void {
-      const wire = toWireError(error)
-      const cause = error instanceof GatewayError ? error.cause : error
-      events.refused({ connection: socket.id, user: '' }, 'connect', wire.code, cause)
-      next(Object.assign(new Error(wire.message), { data: wire }))
-    }
-    function admit(identity: Identity): void {
-      socket.data.identity = identity
-      next()
-    }
-    try {
-      const identity = deps.entrance(socket)
-      if (identity instanceof Promise) identity.then(admit, refuse)
-      else admit(identity)
-    } catch (error) {
-      refuse(error)
-    }
-  })
+  io.use(admitting(deps.entrance, events))
 
   const answerRequests = createDispatch({
     handlers: deps.handlers,

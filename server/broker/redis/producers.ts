@@ -71,7 +71,11 @@ export function createProducers(
       return events.includes(result.event) ? result : 'event'
     })
   }
-  return { listen: (own) => void (listener = own) }
+  return {
+    listen(own) {
+      listener = own
+    },
+  }
 }
 
 function emitterPatterns(emitterKey: string): [emits: string, requests: string] {

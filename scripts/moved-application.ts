@@ -1,0 +1,20 @@
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+const folder = fileURLToPath(new URL('../examples/moved-application/', import.meta.url))
+const page = new URL('../docs/ECOSYSTEM.md', import.meta.url)
+
+/** docs/ECOSYSTEM.md with the present difference between the example's two files. */
+export function ecosystemPage(): string {
+  const { stdout } = spawnSync('diff', ['-U', '100', 'before.ts', 'after.ts'], {
+    cwd: folder,
+    encoding: 'utf8',
+  })
+  const lines = stdout.trimEnd().split('\n').slice(3) // file names and their times
+  const difference = lines.map((line) => line.trimEnd()).join('\n')
+  return readFileSync(page, 'utf8').replace(
+    /```diff\n[^]*?```/,
+    () => `\`\`\`diff\n${difference}\n\`\`\``,
+  )
+}

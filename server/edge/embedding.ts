@@ -1,0 +1,89 @@
+import type { Server, Socket } from 'socket.io'
+import type { Events } from '../observability/events.ts'
+import type { Sender } from '../protocol.ts'
+import type { Identity } from '../session/identity.ts'
+import type { Connection } from './connection.ts'
+import { admitting, type Entrance } from './entrance.ts'
+
+/** A message on its way to the log. */
+export interface Outgoing {
+  readonly room: string
+  /** The client's id of it: the same for each attempt (D2). */
+  readonly id: string
+  readonly user: Sender
+  readonly body: unknown
+}
+
+/**
+ * Called with each message before it is stored, those of a connection one after the other; its other
+ * requests do not wait. Returns another body in `{ body }`, or nothing. What it throws is the client's
+ * answer: a GatewayError as it is, anything else as INTERNAL. A client that hears no answer sends again,
+ * and it is called again: the first body that was stored counts.
+ */
+export type BeforeSend = (
+  message: Outgoing,
+  identity: Identity,
+) => { body: unknown } | undefined | Promise<{ body: unknown } | undefined>
+
+/** Called with each connection that has been let in; Roomwire's own events are answered already. */
+export type OnConnection = (socket: Socket, identity: Identity) => void
+
+/** An application's own part in a gateway. */
+export interface Embedding {
+  beforeSend?: BeforeSend
+  onConnection?: OnConnection
+  /**
+   * Further namespaces by name, `/admin`: who connects to one has been identified as in `/`. Rooms live
+   * in `/` only. A connection leaves one when its token expires.
+   */
+  namespaces?: Readonly<Record<string, OnConnection>>
+}
+
+/** The longest that a timer of Node can wait, ms. */
+const MAX_TIMER_MS = 2 ** 31 - 1
+
+/** Adds the application's handlers, after ours. */
+export function embed(
+  io: Server,
+  { onConnection, namespaces = {} }: Embedding,
+  deps: { identify: Entrance; events: Events },
+): void {
+  if (onConnection !== undefined) {
+    io.on('connection', (socket) => onConnection(socket, socket.data.identity))
+  }
+  for (const [name, entered] of Object.entries(namespaces)) {
+    const namespace = io.of(name)
+    namespace.use(admitting(deps.identify, deps.events))
+    namespace.on('connection', (socket) => {
+      const { identity }: { identity: Identity } = socket.data
+      if (identity.token !== undefined) leaveAt(socket, identity.token.expiresAt)
+      entered(socket, identity)
+    })
+  }
+}
+
+function leaveAt(socket: Socket, at: number): void {
+  const wait = Math.min(MAX_TIMER_MS, Math.max(0, at - Date.now()))
+  const timer = setTimeout(() => socket.disconnect(), wait).unref()
+  socket.once('disconnect', () => clearTimeout(timer))
+}
+
+/** @returns the body that is to be stored */
+export function createPreparation(
+  beforeSend: BeforeSend,
+): (connection: Connection, message: Omit<Outgoing, 'user'>) => Promise<unknown> {
+  /** The last call of each connection: who answers late must not be overtaken (D3). */
+  const calls = new WeakMap<Connection, Promise<unknown>>()
+
+  return (connection, message) => {
+    const { identity } = connection
+    const call = async () => {
+      const changed = await beforeSend({ ...message, user: identity.user }, identity)
+      return changed === undefined ? message.body : changed.body
+    }
+    const former = calls.get(connection)
+    const result = former === undefined ? call() : former.then(call, call)
+    calls.set(connection, result)
+    return result
+  }
+}
