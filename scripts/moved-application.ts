@@ -14,7 +14,7 @@ export function ecosystemPage(): string {
   const lines = stdout.trimEnd().split('\n').slice(3) // file names and their times
   const difference = lines.map((line) => line.trimEnd()).join('\n')
   return readFileSync(page, 'utf8').replace(
-    /```diff\n[^]*?```/,
+    /```diff\n[\s\S]*?```/,
     () => `\`\`\`diff\n${difference}\n\`\`\``,
   )
 }
