@@ -72,7 +72,11 @@ async function measure(role: Role, subscriber: Inspection): Promise<Finding> {
   const channel = `${role.config.redisKeyPrefix}:{${tag}}:${randomUUID()}`
   const sharded = role.target.cluster !== undefined
   let arrived: (nonce: string) => void = () => undefined
-  await subscriber.subscribe(channel, (message) => arrived(message.toString()), sharded)
+  await subscriber.subscribe(
+    channel,
+    (message) => arrived(message.toString()),
+    sharded ? 'sharded' : 'plain',
+  )
   const times: number[] = []
   const began = performance.now()
   while (times.length < ROUNDS && performance.now() - began < TOTAL_MS) {

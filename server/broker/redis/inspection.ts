@@ -10,9 +10,14 @@ import { RedisFailure } from './failure.ts'
 export interface Inspection {
   command(args: CommandArguments): Promise<unknown>
   /** Resolves when the server has confirmed. */
-  subscribe(channel: string, listener: ChannelListener, sharded?: boolean): Promise<void>
+  subscribe(channel: string, listener: ChannelListener, as?: SubscriptionKind): Promise<void>
   close(): void
 }
+
+/** `pattern`: the channel is one; `sharded`: of the node of a cluster that has its slot. */
+export type SubscriptionKind = 'plain' | 'sharded' | 'pattern'
+
+const METHODS = { plain: 'subscribe', sharded: 'sSubscribe', pattern: 'pSubscribe' } as const
 
 /** Whoever looks wants to hear soon that there is no answer. */
 const CONNECT_DEADLINE_MS = 3000
@@ -52,13 +57,8 @@ export async function openInspection(endpoint: Endpoint): Promise<Inspection> {
   }
   return {
     command: (args) => bounded(COMMAND_DEADLINE_MS, client.sendCommand([...args])),
-    subscribe: (channel, listener, sharded = false) =>
-      bounded(
-        COMMAND_DEADLINE_MS,
-        sharded
-          ? client.sSubscribe(channel, listener, true)
-          : client.subscribe(channel, listener, true),
-      ),
+    subscribe: (channel, listener, as = 'plain') =>
+      bounded(COMMAND_DEADLINE_MS, client[METHODS[as]](channel, listener, true)),
     close,
   }
 }
