@@ -29,8 +29,14 @@ export interface CampaignOptions extends RoundOptions {
   say(line: string): void
 }
 
+/** Of acknowledged messages that are gone, those that a killed primary took with it. */
+export interface TopologySummary extends Summary {
+  ackReplicas: number
+  goneAfterKill: number
+}
+
 /** Runs rounds against Roomwire. */
-export function runCampaign(options: CampaignOptions): Promise<Summary> {
+export function runCampaign(options: CampaignOptions): Promise<TopologySummary> {
   const { ackReplicas = 0 } = options
   return runRounds('roomwire', options, (seed, system, results) => {
     const summary = summarise(seed, system, results)

@@ -51,14 +51,17 @@ describe('a primary and two replicas under Sentinels', () => {
 
   test('D1, D6, D7: the primary is killed under load', async () => {
     const own = testScope()
-    const env = environment('killed', { ROOM_ACK_REPLICAS: '1' })
+    // Of both, whichever takes over.
+    const env = environment('killed', { ROOM_ACK_REPLICAS: '2' })
     const { goesOn, ends } = await startConversation(own, env, ROOMS)
     await goesOn(10)
     const primary = await set.primary()
     await primary.kill()
+    const replaced = async () => (await set.primary()) !== primary
+    await eventually(replaced, { what: 'another primary', timeoutMs: 20_000 })
+    await primary.start()
     await goesOn(10)
     await ends()
-    await primary.start()
     await set.whole()
   })
 

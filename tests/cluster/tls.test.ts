@@ -36,6 +36,7 @@ test('Sentinels and servers over TLS', async () => {
     REDIS_URL: `rediss://:${PASSWORD}@${set.master}`,
     REDIS_SENTINEL_HOSTS: set.hosts,
     REDIS_TLS_CA_FILE: tls.caFile,
+    ROOM_ACK_REPLICAS: '1',
   }
   const { goesOn, ends } = await startConversation(scope, env, ['lobby'])
   await goesOn(5)
