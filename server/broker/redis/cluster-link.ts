@@ -36,7 +36,7 @@ interface Shard {
 }
 
 /** While something is wrong, nodes are asked this often who serves what; otherwise seldom. */
-const TROUBLED_MS = 250
+const TROUBLED_MS = 300
 const CALM_MS = 15_000
 /** A command that is led from node to node, or that waits for a slot on its way, is given up (D7). */
 const REDIRECTED_MS = 1000

@@ -40,7 +40,8 @@ const ANSWER_MS = 700
 const REDIRECTION_STANDS_MS = 3000
 /** Not more often than this, however many ask for it. */
 const PAUSE_MS = 50
-const MAX_ASKED = 5
+/** The next ones are asked the next time. */
+const MAX_ASKED = 3
 
 export function createSlotMap(deps: SlotMapDeps): SlotMap {
   let owners: Topology['owners'] = new Array(SLOTS)
@@ -82,7 +83,7 @@ export function createSlotMap(deps: SlotMapDeps): SlotMap {
       ...(first === undefined ? [] : [first]),
       ...rotated.filter((address) => deps.works(address)),
       ...rotated.filter((address) => !deps.works(address)),
-    ].slice(0, Math.max(MAX_ASKED, deps.seeds.length))
+    ].slice(0, MAX_ASKED)
     let failure: RedisFailure | undefined
     for (const address of asked) {
       try {
