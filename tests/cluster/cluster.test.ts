@@ -1,10 +1,9 @@
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { slotOf } from '../../server/broker/redis/slots.ts'
+import { aclUsers } from '../../server/cli-acl.ts'
+import { readConfig } from '../../server/config.ts'
 import { connectClient } from '../support/client.ts'
 import { eventually } from '../support/eventually.ts'
-import { repositoryRoot } from '../support/gateway-process.ts'
 import { type RedisCluster, startRedisCluster } from '../support/redis-cluster.ts'
 import { aclPassword } from '../support/redis-server.ts'
 import { testScope } from '../support/test-scope.ts'
@@ -118,13 +117,14 @@ describe('a cluster of three primaries', () => {
     await cluster.whole()
   })
 
-  test('the shipped rights are enough on a cluster', async () => {
+  test('the rights of `roomwire acl` are enough on a cluster', async () => {
     const own = testScope()
-    const shipped = await readFile(join(repositoryRoot, 'deploy/users.acl'), 'utf8')
-    const rights = shipped.trim().split(' ').slice(2)
+    const { config } = readConfig(environment('roomwire', { REDIS_USERNAME: ACL.username }))
+    const [user] = aclUsers(config)
+    const rights = user?.rule.replace('<sha256>', aclPassword(ACL.password).slice(1)) ?? ''
     for (const node of cluster.nodes) {
-      const words = rights.map((word) => (word === '#<sha256>' ? aclPassword(ACL.password) : word))
-      expect(await node.cli('ACL', 'SETUSER', ACL.username, ...words)).toBe('OK')
+      const words = rights.split(' ').slice(1)
+      expect(await node.cli('ACL', 'SETUSER', ...words)).toBe('OK')
     }
     const credentials = { REDIS_USERNAME: ACL.username, REDIS_PASSWORD: ACL.password }
     const env = environment('roomwire', credentials)
