@@ -79,7 +79,14 @@ export function createRedisDuplicates(link: RedisLink, keyPrefix: string): Dupli
   return {
     async add({ instance, boot, sequence }, counts) {
       const numbers = DUPLICATE_CAUSES.map((cause) => String(counts[cause]))
-      const args = [instance, boot, String(sequence), String(MAX_INSTANCES), ...numbers]
+      // Lines are words.
+      const args = [
+        instance,
+        encodeURIComponent(boot),
+        String(sequence),
+        String(MAX_INSTANCES),
+        ...numbers,
+      ]
       const reply = await callScript((command) => link.command(command), ADD, [key], args)
       if (reply.length === 0) throw new Error('duplicates cannot be added up')
       const countsOf = (values: readonly unknown[]) =>
