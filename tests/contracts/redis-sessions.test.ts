@@ -87,6 +87,21 @@ test('records expire; a session is not to be read from its key', async () => {
   expect(Number(await redis.cli('TTL', key))).toBeLessThanOrEqual(3600)
 })
 
+test('a note whose answer was lost is sent again, and gets the same one', async () => {
+  const { sessions } = await openStore()
+  await sessions.opened('s', 'c1', one)
+  await sessions.closed('s', 'c1', one, 'drain')
+  const first = await sessions.opened('s', 'c2', two)
+  expect(await sessions.opened('s', 'c2', two)).toEqual(first)
+  expect((await sessions.look('s', 'c2'))?.cause).toBeUndefined()
+
+  const { open } = await sessions.opened('s', 'c3', one)
+  expect(open).toEqual([{ connection: 'c2', ...two }])
+  expect((await sessions.opened('s', 'c3', one)).open).toEqual(open)
+  await sessions.closed('s', 'c3', one, 'drain')
+  expect((await sessions.opened('s', 'c3', one)).former).toBeUndefined()
+})
+
 test('D7 without Redis notes are refused, not kept', async () => {
   const { sessions, link } = await openStore()
   link.close()

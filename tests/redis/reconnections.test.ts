@@ -87,7 +87,12 @@ async function total(places: readonly Place[], name: string, labels: Record<stri
 
 /** Compares how many there were of each kind with what was done. */
 async function compareCounts(places: readonly Place[], returns: readonly ScriptedReturn[]) {
-  const causes = [...new Set(returns.map(({ cause }) => cause)), 'unknown', 'other']
+  const causes = [
+    ...new Set(returns.map(({ cause }) => cause)),
+    'transport_error',
+    'unknown',
+    'other',
+  ]
   const kinds = causes.flatMap((cause) => [
     { cause, instance: 'same' },
     { cause, instance: 'other' },
@@ -231,7 +236,11 @@ test('1,000 scripted reconnections over three instances: every count is exact', 
   expect(script.returns).toHaveLength(1000)
   const everybody = [...closing, ...leaving, ...silent, ...moving, ...drained, ...killed]
   for (const { visitor } of everybody) visitor.close() // which settles what they came to
-  await compareCounts(places, script.returns)
+  const warnings = () =>
+    [one, two, third].flatMap(({ logs }) => logs.filter((it) => it.level >= 40))
+  await compareCounts(places, script.returns).catch((cause: unknown) => {
+    throw new Error(`not exact; warnings: ${JSON.stringify(warnings())}`, { cause })
+  })
   const settled = () => total(places, 'roomwire_reconnection_outcomes_total')
   await eventually(async () => (await settled()) === 1000, { what: '1,000 outcomes' })
   await compareFigures(places, script.returns)

@@ -19,11 +19,15 @@ const MAX_CONNECTIONS = '64'
 const GATHER_MS = 20
 /** Notes of one call, so that none keeps Redis from others for long. */
 const NOTES_PER_CALL = 100
+/** A busy Redis is asked again, half a second later each time; an outage loses notes. */
+const ATTEMPTS = 3
+const AGAIN_MS = 500
 
 /**
  * KEYS records, one for each note. ARGV limits (ended, open, connections), then of each note: what,
  * connection, its age (ms: notes wait to be sent), text. A record is a hash with a field for each
- * connection, `L <at> <instance> <boot>` or `E <at> <instance> <cause>`.
+ * connection: `L <at> <instance> <boot>`, then the end that it came back from, if any; or
+ * `E <at> <instance> <cause>`.
  *
  * opened: returns { at, the last end or '', connection, record, … of those that are open }.
  * closed: does nothing for a connection that was taken out of a record that is still there.
@@ -36,6 +40,14 @@ local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local ttl, live_ttl, most = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 
 local function opened(key, connection, at, home)
+  -- Known already: it is sent again, because the answer was lost, and gets the same one.
+  local own = redis.call('HGET', key, connection)
+  if own then
+    local former = string.match(own, '^L %d+ %S+ %S+ (.+)$')
+    if former or string.sub(own, 1, 1) == 'E' then
+      return { string.match(own, '^%u (%d+)'), former or '' }
+    end
+  end
   local all = redis.call('HGETALL', key)
   local open, last, last_at, oldest, oldest_at = {}, nil, -1, nil, math.huge
   for i = 1, #all, 2 do
@@ -45,7 +57,7 @@ local function opened(key, connection, at, home)
       redis.call('HDEL', key, all[i])
     else
       if state == 'E' and begun > last_at then last, last_at = i, begun end
-      if state == 'L' then open[#open + 1] = { begun, all[i], all[i + 1] } end
+      if state == 'L' and all[i] ~= connection then open[#open + 1] = { begun, all[i], all[i + 1] } end
       if begun < oldest_at then oldest, oldest_at = i, begun end
     end
   end
@@ -61,6 +73,7 @@ local function opened(key, connection, at, home)
     end
     if oldest and #all / 2 >= most then redis.call('HDEL', key, all[oldest]) end
   end
+  if last then home = home .. ' ' .. all[last + 1] end
   redis.call('HSET', key, connection, string.format('L %.0f ', at) .. home)
   redis.call('PEXPIRE', key, live_ttl)
   return reply
@@ -123,7 +136,7 @@ export function createRedisSessions(link: RedisLink, keyPrefix: string): Session
     notes.length = 0
   }
 
-  async function call(batch: readonly Note[]): Promise<void> {
+  async function call(batch: readonly Note[], attempt = 1): Promise<void> {
     const keys = batch.map(({ key }) => key)
     const now = performance.now()
     const args = batch.flatMap(({ what, connection, text, made }) => [
@@ -134,6 +147,10 @@ export function createRedisSessions(link: RedisLink, keyPrefix: string): Session
       const replies = await callScript(link.command, NOTE, keys, [...limits, ...args])
       for (const [index, note] of batch.entries()) note.resolve(replies[index])
     } catch (error) {
+      if (attempt < ATTEMPTS) {
+        setTimeout(() => void call(batch, attempt + 1), attempt * AGAIN_MS).unref()
+        return
+      }
       for (const note of batch) note.reject(error)
     }
   }
@@ -175,8 +192,8 @@ function arrival(reply: unknown): Arrival {
   for (let index = 0; index + 1 < rest.length; index += 2) {
     const record = parse(rest[index + 1])
     if (record === undefined) continue
-    const { instance, tail: boot } = record
-    open.push({ connection: String(rest[index]), instance, boot })
+    const [boot = ''] = record.tail.split(' ')
+    open.push({ connection: String(rest[index]), instance: record.instance, boot })
   }
   return { at: Number(at), former: former(last), open }
 }
