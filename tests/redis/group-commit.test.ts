@@ -134,3 +134,13 @@ test('a script that Redis lost is noticed by none of those in the call', async (
   const outcomes = ['b', 'a', 'c'].map((id) => outcomeOf(send(id)))
   expect(await Promise.all(outcomes)).toEqual(['2', 'again 1', '3'])
 })
+
+test('D1 a full Redis refuses the first message of a new room as well', async () => {
+  await redis.cli('CONFIG', 'SET', 'maxmemory-policy', 'noeviction')
+  await redis.cli('CONFIG', 'SET', 'maxmemory', '1')
+  const message = { room: ROOM, sender: 's', id: '1', content: '{"id":"1","from":{},"body":1}' }
+  await expect(append(message)).rejects.toMatchObject({ code: 'UNAVAILABLE' })
+  expect(await redis.cli('EXISTS', keys.log, keys.meta)).toBe('0')
+  await redis.cli('CONFIG', 'SET', 'maxmemory', '0')
+  expect((await append(message)).position.offset).toBe(1)
+})

@@ -67,7 +67,9 @@ local firsts = redis.call('MGET', unpack(KEYS, 3))
 local stale = not epoch
 if stale then
   epoch, tail, tail_at, firsts = ARGV[2], 0, '0', {}
-  redis.call('UNLINK', log)
+  -- Only where there is something: after a script's first write Redis no longer minds maxmemory.
+  local left = redis.pcall('XREVRANGE', log, '+', '-', 'COUNT', 1)
+  if left.err or #left > 0 then redis.call('UNLINK', log) end
 end
 -- Never back, so that ids within a room ascend in time as well.
 if now < tonumber(tail_at) then now = tonumber(tail_at) end
