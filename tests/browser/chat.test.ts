@@ -59,6 +59,23 @@ describe('two browsers and one gateway in memory', () => {
     expect([...ada.complaints, ...grace.complaints]).toEqual([])
   })
 
+  test('who is here is shown, and changes as people come and go', async () => {
+    const { scope, ada, grace } = await openTwo('people')
+    const here = (page: typeof ada, text: string) =>
+      page.page.locator('#members', { hasText: text }).waitFor()
+    await Promise.all([here(ada, '2 here'), here(grace, '2 here')])
+    expect((await ada.page.locator('#members').getAttribute('title'))?.split(', ').sort()).toEqual([
+      'Ada',
+      'Grace',
+    ])
+    const joan = await connectClient(scope, gateway.url, { session: 'joan', name: 'Joan' })
+    await joan.ask('room:join', { room: 'people' })
+    await Promise.all([here(ada, '3 here'), here(grace, '3 here')])
+    await joan.ask('room:leave', { room: 'people' })
+    await Promise.all([here(ada, '2 here'), here(grace, '2 here')])
+    expect(ada.complaints).toEqual([])
+  })
+
   test('the same id sent again is shown as repeated and stored once (D2)', async () => {
     const { ada, grace } = await openTwo('repeat')
     await ada.say('Only once')
