@@ -226,6 +226,7 @@ function withoutSecrets(config: Config): unknown {
         secret: config.policy.webhook.secret === undefined ? undefined : '[redacted]',
       },
     },
+    webhook: config.webhook && '[given]',
     rooms: shownTarget(config.rooms),
     cache: shownTarget(config.cache),
   }

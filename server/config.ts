@@ -73,6 +73,7 @@ export interface Config extends AccessConfig {
   classifier: ClassifierConfig
   /** A path, since the file may change. */
   apiKeysFile: string | undefined
+  webhook: { url: string; secret: string } | undefined
   presenceGraceMs: number
   presenceLeaseMs: number
 }
@@ -124,6 +125,7 @@ export function readConfig(
     contentDedupWindowMs: reader.value('CONTENT_DEDUP_WINDOW'),
     classifier: readClassifier(reader),
     apiKeysFile: reader.value('API_KEYS_FILE'),
+    webhook: readWebhook(reader),
     presenceGraceMs: reader.value('PRESENCE_GRACE'),
     presenceLeaseMs: reader.value('PRESENCE_LEASE'),
   }
@@ -161,6 +163,21 @@ function readProducers(reader: OptionReader): Config['producers'] {
     emitterKey: reader.value('REDIS_EMITTER') ? emitterKey : undefined,
     python: reader.value('PYTHON_SOCKETIO') ? python : undefined,
   }
+}
+
+function readWebhook(reader: OptionReader): Config['webhook'] {
+  const url = reader.value('WEBHOOK_URL')
+  const file = reader.file('WEBHOOK_SECRET_FILE')
+  const secret = file && new TextDecoder().decode(file).replace(/\r?\n$/, '')
+  if (url === undefined) {
+    if (file !== undefined) reader.warn('WEBHOOK_SECRET_FILE', 'has no effect without WEBHOOK_URL')
+    return undefined
+  }
+  if (!secret) {
+    reader.problem('WEBHOOK_SECRET_FILE', 'must name a file that holds a secret, for WEBHOOK_URL')
+    return undefined
+  }
+  return { url, secret }
 }
 
 function newInstanceId(): string {

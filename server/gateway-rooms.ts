@@ -3,6 +3,7 @@ import type { Cache } from './cache/cache.ts'
 import type { Config } from './config.ts'
 import { createOutlet, type SocketMember, traced } from './edge/outlet.ts'
 import type { Overload } from './edge/overload.ts'
+import { createWebhooks } from './edge/webhooks.ts'
 import { type AfterStore, extendLog } from './gateway-labels.ts'
 import type { Observability } from './gateway-observability.ts'
 import { createRooms, type Rooms } from './rooms/rooms.ts'
@@ -18,7 +19,7 @@ const MAX_BEHIND_MS = 15_000
 const OVERLOADED_SHARE = 0.5
 
 export interface GatewayRoomsDeps {
-  broker: Pick<Broker, 'log' | 'presence'>
+  broker: Pick<Broker, 'log' | 'presence' | 'occupancy'>
   cache: Cache
   observability: Observability
   overload: Overload
@@ -45,10 +46,18 @@ export function createGatewayRooms(
       maxBehindMs: MAX_BEHIND_MS,
     },
   })
+  const webhooks = config.webhook && createWebhooks({ ...config.webhook, outcome: events.webhook })
   const roster = createRoster({
     store: broker.presence,
     options: { graceMs: config.presenceGraceMs, leaseMs: config.presenceLeaseMs },
     tell: (member, event) => (member as SocketMember).socket.emit('room:presence', event),
+    ...(webhooks && {
+      occupancy: {
+        store: broker.occupancy,
+        changed: (room, change) =>
+          webhooks.send({ type: `room.${change}` as const, room, at: Date.now() }),
+      },
+    }),
   })
   const rooms = createRooms({
     log: extendLog(config, {
@@ -72,5 +81,9 @@ export function createGatewayRooms(
       verifyEveryMs: Math.min(60_000, config.roomLogTtlMs / 2),
     },
   })
-  return { rooms, roster }
+  async function stop(): Promise<void> {
+    webhooks?.stop()
+    await roster.stop()
+  }
+  return { rooms, roster: { ...roster, stop } }
 }

@@ -284,6 +284,19 @@ export const options = {
         'What the cache may hold in the memory of this instance; the least recently used goes first.',
     },
   }),
+  ...group('Webhooks', {
+    WEBHOOK_URL: {
+      type: matching(/^https?:\/\/[^\s/?#]+\S*$/, 'an http:// or https:// URL'),
+      description:
+        'Backend that is told when the first user comes into a room and when the last one goes (docs/API.md). The same on every instance.',
+      secret: true,
+    },
+    WEBHOOK_SECRET_FILE: {
+      type: path,
+      description:
+        'File that holds only the secret with which these calls are signed (one trailing newline is removed).',
+    },
+  }),
   ...group('Presence', {
     PRESENCE_GRACE: {
       type: duration('0ms', '10m'),

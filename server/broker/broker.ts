@@ -4,6 +4,7 @@ import type { InstanceDirectory } from '../observability/directory.ts'
 import type { DuplicateStore } from '../observability/duplicate-store.ts'
 import type { ClaimStore } from '../rooms/claims.ts'
 import type { MessageLog } from '../rooms/message-log.ts'
+import type { OccupancyStore } from '../rooms/occupancy.ts'
 import type { PresenceStore } from '../rooms/presence.ts'
 import type { ControlStore } from '../session/revocations.ts'
 import type { SessionStore } from '../session/sessions.ts'
@@ -13,6 +14,7 @@ import type { UserLedger } from '../session/user-ledger.ts'
 export interface Broker {
   log: MessageLog
   presence: PresenceStore
+  occupancy: OccupancyStore
   claims: ClaimStore
   sessions: SessionStore
   control: ControlStore

@@ -5,6 +5,7 @@ import { createMemoryControl } from './memory-control.ts'
 import { createMemoryDirectory } from './memory-directory.ts'
 import { createMemoryDuplicates } from './memory-duplicates.ts'
 import { createMemoryLedger } from './memory-ledger.ts'
+import { createMemoryOccupancy } from './memory-occupancy.ts'
 import { createMemoryPresence } from './memory-presence.ts'
 import { createMemorySessions } from './memory-sessions.ts'
 
@@ -21,6 +22,7 @@ export function createMemoryBroker(
   return {
     log,
     presence,
+    occupancy: createMemoryOccupancy(store, presence),
     claims: createMemoryClaims(store),
     control,
     ledger: createMemoryLedger(store),

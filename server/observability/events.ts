@@ -131,6 +131,13 @@ export function createEvents(deps: { logger: Logger; metrics: Metrics; notes: Op
     apiKeysUnreadable(code: string): void {
       logger.error({ code }, 'API_KEYS_FILE cannot be read; the keys from before go on')
     },
+    /** A call of WEBHOOK_URL, or one that was not made. */
+    webhook(outcome: string): void {
+      metrics.webhooks.inc({ outcome })
+      if (outcome === 'given_up' || outcome === 'dropped' || outcome === 'refused') {
+        logger.warn({ outcome }, 'a webhook was not delivered')
+      }
+    },
     handshakeRefused(reason: string): void {
       metrics.packetsRefused.inc({ reason: label(reason) })
       logger.debug({ reason }, 'handshake refused')

@@ -103,6 +103,11 @@ export function createMetrics() {
     localRooms: gauge('local_rooms', 'Rooms this instance is subscribed to.', []),
     roomMembers: gauge('room_members', 'Memberships on this instance.', []),
     roomsBehind: gauge('rooms_behind', 'Local rooms with a gap that is not filled yet.', []),
+    webhooks: counter(
+      'webhooks_total',
+      'Calls of WEBHOOK_URL: delivered, retried, refused (4xx), dropped (the queue was full), given_up.',
+      ['outcome'],
+    ),
     ignored: counter('requests_ignored_total', 'Requests without an acknowledgement.', ['event']),
     refused: counter('requests_refused_total', 'Requests answered with an error.', [
       'event',

@@ -10,7 +10,8 @@ export interface Attendance {
   /** @param mayReturn the connection broke, rather than leaving the room */
   left(room: string, user: Sender, mayReturn: boolean): void
   present(room: string): Present[]
-  has(room: string, user: string): boolean
+  /** Whether anybody is there. */
+  occupies(room: string): boolean
   /** What changed since it was last taken; `whole` asks for everybody. */
   take(room: string, whole: boolean): PresenceChange
   rooms(): Iterable<string>
@@ -106,7 +107,7 @@ export function createAttendance(deps: {
     },
     present: (name) =>
       [...(rooms.get(name)?.users.values() ?? [])].map(({ user, since }) => ({ user, since })),
-    has: (name, user) => rooms.get(name)?.users.has(user) ?? false,
+    occupies: (name) => (rooms.get(name)?.users.size ?? 0) > 0,
     take(name, whole) {
       const room = rooms.get(name)
       if (room === undefined) return { whole, present: [], gone: [] }

@@ -27,6 +27,8 @@ export function createPresenceWriter(deps: {
   attendance: Attendance
   /** Resolves while this instance's lease holds: it is asked for before anything is written. */
   leased(): Promise<void>
+  /** A room was written; `occupied`: users of this instance are there. */
+  wrote?: (room: string, occupied: boolean) => void
 }): PresenceWriter {
   const { store, attendance } = deps
   const due = new Set<string>()
@@ -45,6 +47,7 @@ export function createPresenceWriter(deps: {
     writtenAt.set(room, performance.now())
     try {
       await store.write(room, attendance.take(room, whole))
+      deps.wrote?.(room, attendance.occupies(room))
     } catch {
       unclear.add(room)
       due.add(room)

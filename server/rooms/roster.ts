@@ -2,6 +2,7 @@ import { GatewayError } from '../errors.ts'
 import type { MembersReply, PresenceEvent, Sender } from '../protocol.ts'
 import { createAttendance } from './attendance.ts'
 import type { Member } from './local-room.ts'
+import { createOccupancy, type OccupancyChange, type OccupancyStore } from './occupancy.ts'
 import type { Lease, PresenceStore, Present, RoomPresence } from './presence.ts'
 import { createPresenceWriter } from './presence-writer.ts'
 import { createWatchedRooms } from './watched-rooms.ts'
@@ -45,6 +46,11 @@ export interface RosterDeps {
   store: PresenceStore
   options: RosterOptions
   tell(member: Attendant, event: PresenceEvent): void
+  /** Who wants to hear of rooms' first and last users. */
+  occupancy?: {
+    store: OccupancyStore
+    changed(room: string, change: OccupancyChange): void
+  }
 }
 
 const MAX_BEAT_MS = 500
@@ -84,13 +90,29 @@ export function createRoster(deps: RosterDeps): Roster {
       beatSoon(0)
     },
   })
-  const writer = createPresenceWriter({ store, attendance, leased: holdLease })
+  const writer = createPresenceWriter({
+    store,
+    attendance,
+    leased: holdLease,
+    wrote: (room, occupied) => occupancy?.wrote(room, occupied),
+  })
+  async function settledBoots(): Promise<string[] | undefined> {
+    const boots = await currentBoots()
+    return performance.now() < settledAt ? undefined : boots
+  }
+
+  const occupancy =
+    deps.occupancy &&
+    createOccupancy({
+      ...deps.occupancy,
+      async boots() {
+        await renew() // as of now: a new instance may have come
+        return settledBoots()
+      },
+    })
   const watched = createWatchedRooms({
     store,
-    async boots() {
-      const boots = await currentBoots()
-      return performance.now() < settledAt ? undefined : boots
-    },
+    boots: settledBoots,
     tell(room, watchers, events) {
       for (const { event, user } of events) {
         for (const member of watchers as ReadonlySet<Attendant>) {
@@ -126,7 +148,11 @@ export function createRoster(deps: RosterDeps): Roster {
       if (leased && (away || !looked.held)) {
         settledAt = performance.now() + options.leaseMs + RETURN_MS
       }
-      if (attending && !looked.held) writer.rewriteAll()
+      if (attending && !looked.held) {
+        occupancy?.lost()
+        writer.rewriteAll()
+      }
+      occupancy?.ended(looked.ended)
       leased = attending
       lookedAt = performance.now()
       if (lookedAt >= settledAt) others.clear()
@@ -153,7 +179,8 @@ export function createRoster(deps: RosterDeps): Roster {
         .catch(() => undefined) // the store reports its trouble itself
         .then(() => {
           timer = undefined
-          if (attendance.size === 0 && watched.size === 0) return
+          // Whoever tells of others' rooms must notice that they died.
+          if (attendance.size === 0 && watched.size === 0 && !occupancy) return
           // A lease that ends before the next beat is looked at when it does.
           const ends =
             watched.size === 0 ? [] : [...others.values()].map(({ remainingMs }) => remainingMs + 5)
@@ -218,6 +245,8 @@ export function createRoster(deps: RosterDeps): Roster {
     }
   }
 
+  if (occupancy !== undefined) beatSoon(0)
+
   return {
     entered({ user }, room) {
       attendance.entered(room, user)
@@ -250,6 +279,7 @@ export function createRoster(deps: RosterDeps): Roster {
       clearTimeout(timer)
       attendance.stop()
       writer.stop()
+      occupancy?.stop()
       watched.stop()
       if (leased) await within(END_MS, store.end(options.graceMs)).catch(() => undefined)
     },

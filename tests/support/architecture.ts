@@ -12,7 +12,7 @@ interface Layer {
 const vocabulary = /^server\/(protocol|errors|content)\.ts$/
 /** Declared by who needs them; the broker implements them. */
 const ports =
-  /^server\/(rooms\/(message-log|presence|claims)|session\/(sessions|revocations|user-ledger)|cache\/store|observability\/(directory|duplicate-store)|edge\/producers)\.ts$/
+  /^server\/(rooms\/(message-log|presence|claims|occupancy)|session\/(sessions|revocations|user-ledger)|cache\/store|observability\/(directory|duplicate-store)|edge\/producers)\.ts$/
 
 /** Design: folders, and who may import whom. The first layer that matches a path is the file's. */
 const layers: readonly Layer[] = [

@@ -10,6 +10,8 @@ export interface RoomKeys {
   content(sender: string, digest: string): string
   /** Channel of who comes and goes. */
   presence: string
+  /** There while somebody is in the room, where anybody is told of that. */
+  occupied: string
   /** Users of one instance's run. */
   here(boot: string): string
   claim(group: string, id: string): string
@@ -32,6 +34,7 @@ export function roomKeys(prefix: string, room: string, tag: string = tagOf(room)
     dedup: (sender, id) => `${base}:id:${sender.length}:${sender}:${id}`,
     content: (sender, digest) => `${base}:said:${sender.length}:${sender}:${digest}`,
     presence: `${base}:presence`,
+    occupied: `${base}:occupied`,
     here: (boot) => `${base}:here:${boot}`,
     claim: (group, id) => `${base}:claim:${group.length}:${group}:${id}`,
   }

@@ -7,6 +7,7 @@ import { createRedisDuplicates } from './duplicates.ts'
 import { createRedisLedger } from './ledger.ts'
 import type { RedisLink } from './link.ts'
 import { createRedisLog, type RedisLogOptions } from './log.ts'
+import { createRedisOccupancy } from './occupancy.ts'
 import { createRedisPresence } from './presence.ts'
 import { createProducers, type ProducersObserver, type ProducersOptions } from './producers.ts'
 import { createReplication } from './replication.ts'
@@ -57,6 +58,7 @@ export function createRedisBroker(
   const log = createRedisLog(link, options, replication)
   const { adapter, follow, unfollow } = createAdapter(link, options.keyPrefix)
 
+  const presence = createRedisPresence(link, options)
   return {
     log: {
       ...log,
@@ -69,7 +71,8 @@ export function createRedisBroker(
         return log.unsubscribe(room)
       },
     },
-    presence: createRedisPresence(link, options),
+    presence,
+    occupancy: createRedisOccupancy(link, options.keyPrefix, presence.boot),
     claims: createRedisClaims(link, options.keyPrefix),
     sessions: createRedisSessions(link, options.keyPrefix),
     control: createRedisControl(link, options.keyPrefix),
