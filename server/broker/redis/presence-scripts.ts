@@ -12,9 +12,7 @@ import { script } from './scripts.ts'
  * KEYS leases. ARGV boot, instance, renew (ms, '' only looks). Drops the leases that ended.
  * Returns { '', held, ended boots, boot, age, remaining, instance, … } or { error }.
  */
-export const leasesScript = script(
-  'leases',
-  `
+export const LEASES = `
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local function int(n) return string.format('%.0f', n) end
@@ -43,8 +41,7 @@ if ARGV[3] ~= '' then
   if type(wrote) == 'table' then return { wrote.err } end
   redis.pcall('PEXPIRE', KEYS[1], 86400000)
 end
-return reply`,
-)
+return reply`
 
 /**
  * KEYS here. ARGV channel, TTL (ms), whole, frame, how many are gone, their ids, id, value, …
