@@ -113,6 +113,7 @@ export function createRoster(deps: RosterDeps): Roster {
   const watched = createWatchedRooms({
     store,
     boots: settledBoots,
+    own: attendance.present,
     tell(room, watchers, events) {
       for (const { event, user } of events) {
         for (const member of watchers as ReadonlySet<Attendant>) {

@@ -1,5 +1,5 @@
 import type { Member } from './local-room.ts'
-import type { PresenceChange, PresenceStore } from './presence.ts'
+import type { PresenceChange, PresenceStore, Present } from './presence.ts'
 import { type ComingOrGoing, createRoomView, MAX_TOLD, type RoomView } from './room-view.ts'
 
 /**
@@ -40,6 +40,8 @@ export function createWatchedRooms(deps: {
   store: PresenceStore
   /** Instances whose users count now, with one's own; undefined while that cannot be told. */
   boots(): Promise<string[] | undefined>
+  /** This instance's users, who may not be written yet. */
+  own(room: string): readonly Present[]
   tell(room: string, watchers: ReadonlySet<Member>, events: readonly ComingOrGoing[]): void
 }): WatchedRooms {
   const { store } = deps
@@ -63,7 +65,9 @@ export function createWatchedRooms(deps: {
         return
       }
       const found = await store.read(name, boots, { most: MOST, some: 0 })
-      tell(name, room, room.view.replace(found, meanwhile))
+      const own = { whole: true, present: deps.own(name), gone: [] }
+      const since = [...meanwhile, { boot: store.boot, change: own }]
+      tell(name, room, room.view.replace(found, since))
       if (meanwhile.length >= MAX_MEANWHILE) due.add(name)
     } catch {
       due.add(name) // the store reports its trouble itself

@@ -1,4 +1,5 @@
 import { createHmac } from 'node:crypto'
+import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -37,6 +38,7 @@ async function startBackend(scope: Scope) {
     response.writeHead(first ? 500 : 204).end()
   })
   server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
   scope.defer(() => server.close())
   const { port } = server.address() as AddressInfo
   const words = () => told.map(({ type, room }) => `${type} ${room}`).sort()

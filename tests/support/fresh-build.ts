@@ -5,14 +5,19 @@ import { promisify } from 'node:util'
 import { repositoryRoot } from './gateway-process.ts'
 
 /**
- * vitest's global setup: the gateway processes of the tests run `dist/`, which must not be older than
- * `server/`. Type errors are reported and do not stop a run here; `npm test` builds first, strictly.
+ * vitest's global setup: the processes of the tests run `dist/`, which must not be older than `server/`
+ * and `client/`. Type errors are reported and do not stop a run here; `npm test` builds first, strictly.
  */
 export async function setup(): Promise<void> {
-  if (newest('dist/server', '.js') > newest('server', '.ts')) return
-  const compiler = ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json']
+  await build('server', 'tsconfig.build.json')
+  await build('client', 'tsconfig.client.json')
+}
+
+async function build(folder: string, project: string): Promise<void> {
+  if (newest(`dist/${folder}`, '.js') > newest(folder, '.ts')) return
+  const compiler = ['node_modules/typescript/bin/tsc', '-p', project]
   await promisify(execFile)(process.execPath, compiler, { cwd: repositoryRoot }).catch(
-    (error: { stdout?: string }) => console.warn(`server/ does not compile:\n${error.stdout}`),
+    (error: { stdout?: string }) => console.warn(`${folder}/ does not compile:\n${error.stdout}`),
   )
 }
 

@@ -73,6 +73,7 @@ describe('options', () => {
         "socketPath": "/socket.io/",
         "tracing": false,
         "trustProxy": 0,
+        "webhook": undefined,
         "websocket": true,
       }
     `)
