@@ -14,15 +14,15 @@ const checkScript = script(
   `
 local occupied = false
 for i = 2, #KEYS do
-  if redis.call('EXISTS', KEYS[i]) == 1 then occupied = true break end
+  if redis.call('HLEN', KEYS[i]) > 0 then occupied = true break end
 end
 if not occupied then return { -redis.call('DEL', KEYS[1]) } end
-local told = redis.call('EXISTS', KEYS[1])
+local told = redis.call('GET', KEYS[1]) and 1 or 0
 redis.call('SET', KEYS[1], '1', 'PX', ARGV[1])
 return { 1 - told }`,
 )
 
-/** A flag for each occupied room beside its other keys; a set of rooms for each boot beside the leases. */
+/** A flag for each occupied room beside its other keys; a hash of rooms for each boot beside the leases. */
 export function createRedisOccupancy(
   link: RedisLink,
   keyPrefix: string,
@@ -31,11 +31,11 @@ export function createRedisOccupancy(
   const notesOf = (of: string) => `${keyPrefix}:{presence}:rooms:${of}`
   return {
     async note(room, occupied) {
-      const command = occupied ? 'SADD' : 'SREM'
-      await link.command([command, notesOf(boot), room]).catch(rethrowWrite)
+      const command = occupied ? ['HSET', notesOf(boot), room, ''] : ['HDEL', notesOf(boot), room]
+      await link.command(command).catch(rethrowWrite)
     },
     async take(dead) {
-      const rooms = await link.command(['SMEMBERS', notesOf(dead)]).catch(rethrowWrite)
+      const rooms = await link.command(['HKEYS', notesOf(dead)]).catch(rethrowWrite)
       await link.command(['DEL', notesOf(dead)]).catch(rethrowWrite)
       return (rooms as unknown[]).map(String)
     },
