@@ -96,19 +96,17 @@ export function createRoster(deps: RosterDeps): Roster {
     leased: holdLease,
     wrote: (room, occupied) => occupancy?.wrote(room, occupied),
   })
+  /** As of now: what the store has lost is not told as if people had left. */
   async function settledBoots(): Promise<string[] | undefined> {
-    const boots = await currentBoots()
-    return performance.now() < settledAt ? undefined : boots
+    await renew()
+    return performance.now() < settledAt ? undefined : knownBoots()
   }
 
   const occupancy =
     deps.occupancy &&
     createOccupancy({
       ...deps.occupancy,
-      async boots() {
-        await renew() // as of now: a new instance may have come
-        return settledBoots()
-      },
+      boots: settledBoots,
     })
   const watched = createWatchedRooms({
     store,

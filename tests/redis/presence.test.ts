@@ -129,9 +129,8 @@ test('D7 without Redis members are those known here, within a second, and the ot
   const { redis, gateways } = await startThree(scope)
   const [one, two] = gateways
   await join(scope, two, 'ann')
-  // Its lease is there before anybody looks, so that it has a name.
-  const leases = () => redis.cli('KEYS', '*:{presence}:leases')
-  await expect.poll(leases, { timeout: 10_000 }).not.toBe('')
+  // Written before anybody looks: its instance has a name, and nobody is told.
+  await expect.poll(() => redis.cli('KEYS', '*:here:*'), { timeout: 10_000 }).not.toBe('')
   const observer = await join(scope, one, 'observer', true)
   await expect.poll(async () => (await membersOf(observer)).count, { timeout: 10_000 }).toBe(2)
   for (const trouble of ['pause', 'kill'] as const) {
