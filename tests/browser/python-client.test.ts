@@ -24,7 +24,8 @@ test.each(['websocket', 'polling'])(
   'python-socketio over %s chats with a browser on another instance; both hear a Python backend once',
   async (transport) => {
     const scope = testScope()
-    const redis = await startRedis(scope)
+    // Its user may listen to the producers' channel.
+    const redis = await startRedis(scope, { settings: { PYTHON_SOCKETIO: 'true' } })
     const [one, two] = await Promise.all(
       ['one', 'two'].map((instance) =>
         startGateway(scope, {

@@ -30,10 +30,10 @@ export type CommandArguments = readonly (string | Buffer)[]
 export const CONNECT_DEADLINE_MS = 4000
 const PLAIN_DEADLINE_MS = 1000
 
-export type Client = ReturnType<typeof newClient>
+export type Client = ReturnType<typeof createClient>
 
 /** A client for one attempt: it never reconnects, and ends with the signal. */
-export function newClient(endpoint: Endpoint, signal: AbortSignal) {
+export function newClient(endpoint: Endpoint, signal: AbortSignal): Client {
   const { host, port, tls } = endpoint
   const common = {
     // The client itself ends only a socket that is connected, TLS included.
@@ -69,9 +69,9 @@ export function newClient(endpoint: Endpoint, signal: AbortSignal) {
  * 3 to 7 ms with the garbage; copies of one client share one. An instance whose cluster is away tries
  * some 50 times a second.
  */
-let template: ReturnType<typeof createTemplate> | undefined
+let template: Client | undefined
 
-function createTemplate() {
+function createTemplate(): Client {
   return createClient({
     disableOfflineQueue: true,
     // Both would need rights that a least-privilege user does not have.
