@@ -136,6 +136,8 @@ export function roundLine(result: RoundResult): string {
     bad.push(`lost ${rival.lost}`, `missed away ${rival.missedAway}`)
     bad.push(`repeated ${rival.repeated}`, `disagreements ${rival.disagreements}`)
   }
+  // Allowed where data was taken away; said all the same.
+  const gone = report?.rolledBack ?? 0
   const unneeded = report?.notices.length ?? 0
   if (unneeded > 0) bad.push(`resets without need ${unneeded}`)
   if (drops.length > 0) bad.push(`connections dropped ${drops.length}`)
@@ -143,7 +145,7 @@ export function roundLine(result: RoundResult): string {
   const [slowest] = recoveries.toSorted((a, b) => b.ms - a.ms)
   const recovery = slowest && `slowest recovery ${Math.round(slowest.ms)} ms after ${slowest.after}`
   const happened = [...faults].map(([kind, times]) => (times > 1 ? `${kind}×${times}` : kind))
-  return `round ${plan.round}: acked ${counts?.acked ?? 0}, delivered ${counts?.delivered ?? 0}, ${recovery ?? 'no recovery measured'}, own lag ${lagMs} ms, ${happened.join(' ')}: ${verdict}`
+  return `round ${plan.round}: acked ${counts?.acked ?? 0}, delivered ${counts?.delivered ?? 0}, ${recovery ?? 'no recovery measured'}, own lag ${lagMs} ms, ${happened.join(' ')}${gone > 0 ? `, rolled back ${gone}` : ''}: ${verdict}`
 }
 
 function merge(maps: readonly ReadonlyMap<string, number>[]): Map<string, number> {

@@ -135,15 +135,15 @@ export async function startRedisSentinel(
     },
     async failOver() {
       const before = await self.primary()
-      // Refused while the one before is not over, or no replica is known to be good.
+      // Refused while the one before is not over, given up where no replica is known to be good yet.
       await eventually(
-        async () => (await sentinels[0]?.cli('SENTINEL', 'FAILOVER', MASTER)) === 'OK',
-        { what: 'a Sentinel that begins a fail-over', timeoutMs: 20_000 },
+        async () => {
+          if ((await self.primary().catch(() => before)) !== before) return true
+          await sentinels[0]?.cli('SENTINEL', 'FAILOVER', MASTER)
+          return false
+        },
+        { what: 'another primary', timeoutMs: 40_000, intervalMs: 500 },
       )
-      await eventually(async () => (await self.primary().catch(() => before)) !== before, {
-        what: 'another primary',
-        timeoutMs: 20_000,
-      })
       return self.primary()
     },
     cli: async (...args) => (await self.primary()).cli(...args),
