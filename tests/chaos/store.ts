@@ -15,6 +15,8 @@ export interface Store {
   readonly topology: Topology
   /** Standalone, the one server; else the first. */
   readonly server: RedisServer
+  /** What Sentinels, or nodes, wrote: who took over, and why. */
+  readonly logs: readonly { name: string; lines: readonly string[] }[]
   /** Settings by which instances reach it; the port counts where there is one server. */
   env(port: number): Record<string, string>
   /** Those that serve now. */
@@ -78,6 +80,7 @@ async function startStandaloneStore(scope: Scope, options: StoreOptions): Promis
   return {
     topology: 'standalone',
     server,
+    logs: [],
     env: (port) => ({ WEBSOCKET_REDIS_URL: `redis://127.0.0.1:${port}` }),
     primaries: async () => [server],
     serverOf: async () => server,
@@ -93,12 +96,18 @@ async function startStandaloneStore(scope: Scope, options: StoreOptions): Promis
 async function startSentinelStore(scope: Scope, { password }: StoreOptions): Promise<Servers> {
   const set = await startRedisSentinel(scope, {
     ...AOF,
+    // A machine that is busy for a second is no primary that died.
+    downAfterMs: 2000,
     requirepass: password,
     sentinelPassword: SENTINEL_PASSWORD,
   })
   return {
     topology: 'sentinel',
     server: set.servers[0] as RedisServer,
+    logs: [...set.servers, ...set.sentinels].map(({ port, log }) => ({
+      name: `:${port}`,
+      lines: log,
+    })),
     env: () => ({
       WEBSOCKET_REDIS_URL: `redis://${set.master}`,
       WEBSOCKET_REDIS_SENTINEL_HOSTS: set.hosts,
@@ -123,10 +132,15 @@ async function startSentinelStore(scope: Scope, { password }: StoreOptions): Pro
 }
 
 async function startClusterStore(scope: Scope, { password }: StoreOptions): Promise<Servers> {
-  const cluster = await startRedisCluster(scope, { ...AOF, requirepass: password })
+  const cluster = await startRedisCluster(scope, {
+    ...AOF,
+    requirepass: password,
+    nodeTimeoutMs: 2000,
+  })
   return {
     topology: 'cluster',
     server: cluster.nodes[0] as RedisServer,
+    logs: cluster.nodes.map(({ port, log }) => ({ name: `:${port}`, lines: log })),
     env: () => ({
       WEBSOCKET_REDIS_URL: `redis://${cluster.hosts}`,
       WEBSOCKET_REDIS_CLUSTER: 'true',

@@ -88,6 +88,7 @@ export async function startSystem(scope: Scope, options: SystemOptions): Promise
   const redis = store.server
   const problems: string[] = []
   const outputs: { name: string; lines: readonly string[]; scanned: number }[] = []
+  for (const log of store.logs) outputs.push({ ...log, scanned: 0 })
   const tally = createTally()
   let deaths = 0
 
