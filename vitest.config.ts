@@ -7,8 +7,9 @@ export default defineConfig({
   resolve: { alias: { roomwire: `${import.meta.dirname}/server/gateway.ts` } },
   test: {
     globalSetup: 'tests/support/fresh-build.ts',
-    // Two cores: more workers than that only slow each other down.
-    maxWorkers: 2,
+    // Two cores, and tests that wait for real processes much of their time: more only slow each other
+    // down.
+    maxWorkers: 3,
     projects: [
       {
         extends: true,

@@ -35,7 +35,7 @@ async function link(prefix: string): Promise<RedisLink> {
 }
 
 async function two() {
-  const prefix = `t-${randomUUID()}`
+  const prefix = `roomwire:t-${randomUUID()}`
   const [a, b] = await Promise.all([link(prefix), link(prefix)])
   return { prefix, a: createRedisDuplicates(a, prefix), b: createRedisDuplicates(b, prefix) }
 }
