@@ -10,15 +10,17 @@ import { type GatewayProcess, type LogEntry, startGateway } from '../support/gat
 import { readMetric } from '../support/metrics.ts'
 import {
   aclUser,
+  cluster,
   type RotatingRedis,
+  sentinel,
   standalone,
   type Topology,
 } from '../support/rotating-redis.ts'
 import { createScope, type Scope } from '../support/scope.ts'
 
-const topologies: readonly Topology[] = [standalone, aclUser]
+const topologies: readonly Topology[] = [standalone, aclUser, sentinel, cluster]
 
-const ROTATIONS = 10
+const ROTATIONS = Number(process.env['ROTATIONS'] ?? 4)
 const INSTANCES = ['one', 'two'] as const
 const SENDERS = 6
 const PAUSE_MS = 15
