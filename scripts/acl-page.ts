@@ -4,8 +4,19 @@ import { readConfig } from '../server/config.ts'
 
 const { config } = readConfig({})
 
-/** What `roomwire acl` prints where nothing is configured. */
+/**
+ * A Redis without a line for `default` lets anybody do everything; one with a bare `user default off`
+ * loses what scripts wrote when it restarts: Redis 7.0 replays its append-only file with the rights of
+ * that user.
+ */
+const NOBODY = 'user default off ~* &* +@all\n'
+
+/** An ACL file with what `roomwire acl` prints where nothing is configured. */
 export function shippedAcl(): string {
+  return NOBODY + shippedRules()
+}
+
+function shippedRules(): string {
   return aclUsers(config)
     .map(({ rule }) => `${rule}\n`)
     .join('')
@@ -25,13 +36,17 @@ export function aclPage(): string {
 
 <!-- Made by \`npm run docs\` from server/broker/redis/rights.ts. -->
 
-\`roomwire acl\` prints the ACL rule for the settings in its environment: the user that they name, the keys and channels of \`REDIS_KEY_PREFIX\`, the channels of the producers that it listens to (\`REDIS_EMITTER\`, \`PYTHON_SOCKETIO\`), and the commands that the gateway gives to Redis, by itself or in its scripts. Nothing else is allowed, so that a leaked password reads no other application's keys and changes no setting of Redis. Where the two roles have a Redis each, there is a rule for each. Without settings it is what \`deploy/users.acl\` holds:
+\`roomwire acl\` prints the ACL rule for the settings in its environment: the user that they name, the keys and channels of \`REDIS_KEY_PREFIX\`, the channels of the producers that it listens to (\`REDIS_EMITTER\`, \`PYTHON_SOCKETIO\`), and the commands that the gateway gives to Redis, by itself or in its scripts. Nothing else is allowed, so that a leaked password reads no other application's keys and changes no setting of Redis. Where the two roles have a Redis each, there is a rule for each. \`deploy/users.acl\` holds what it prints without settings, and a line for \`default\`:
 
 \`\`\`
 ${shippedAcl().trim()}
 \`\`\`
 
-\`<sha256>\` stands for \`printf %s "$PASSWORD" | sha256sum\`. In an ACL file the line goes as it is. On a running Redis, with the password in a file and the administrator’s in another (on every node: replicas do not learn users from their primary):
+\`<sha256>\` stands for \`printf %s "$PASSWORD" | sha256sum\`. In an ACL file the lines go as they are, with the hash in its place, and with one for an administrator (\`user admin on #… ~* &* +@all\`): the file cannot hold comments. The gateway is told the user by \`WEBSOCKET_REDIS_USERNAME\`, \`REDIS_USERNAME\` or \`redis://roomwire@host\`.
+
+**The user \`default\`.** Without a line of its own it may do everything, without a password. Never write a bare \`user default off\`: it takes away the rights as well, and Redis 7.0 replays its append-only file with the rights of \`default\`. What scripts wrote, which is every room, is then missing after a restart; the log of Redis says \`AOF-loading-client … NOPERM\`. Off, but with its rights, as above, it lets nobody in and keeps everything. (\`ACL SETUSER default off\` at run time, then \`ACL SAVE\`, keeps the rights too.) If it has happened: do not let the file be rewritten, give \`default\` its rights back (\`ACL SETUSER default ~* &* +@all\`, \`ACL SAVE\`), and restart Redis.
+
+\`roomwire\` is \`npx roomwire\` where the package is installed, \`node dist/server/main.js\` in a clone. To add the user to a running Redis, with the password in a file and the administrator’s in another (on every node: replicas do not learn users from their primary):
 
 \`\`\`sh
 sha=$(printf %s "$(cat password)" | sha256sum | cut -d ' ' -f 1)

@@ -20,8 +20,8 @@ export function digestOf(body: unknown): string {
 /** Bodies are nested at most MAX_BODY_DEPTH deep. */
 function normalized(value: unknown): unknown {
   if (typeof value === 'string') return normalizedText(value)
-  if (Array.isArray(value)) return value.map(normalized)
+  if (Array.isArray(value)) return ['list', ...value.map(normalized)]
   if (typeof value !== 'object' || value === null) return value
   const entries = Object.entries(value).map(([key, inner]) => [key, normalized(inner)] as const)
-  return entries.sort(([a], [b]) => (a < b ? -1 : 1))
+  return ['object', ...entries.sort(([a], [b]) => (a < b ? -1 : 1))]
 }

@@ -1,10 +1,10 @@
 import type { Broker } from './broker/broker.ts'
 import type { Config } from './config.ts'
 import { createAddresses } from './edge/addresses.ts'
-import type { Connection } from './edge/connection.ts'
 import { createCredentials } from './edge/credentials.ts'
 import { createEntrance, type Entrance } from './edge/entrance.ts'
 import { createGate, type Gate } from './edge/gate.ts'
+import { createGuests, type Guests } from './edge/guests.ts'
 import { createOrigins } from './edge/origins.ts'
 import type { RefreshDeps } from './edge/refresh.ts'
 import type { ScreeningDeps } from './edge/screening.ts'
@@ -18,6 +18,7 @@ import {
 } from './session/authentication.ts'
 import { createClaimsPolicy } from './session/claims-policy.ts'
 import { type Authorize, createHookPolicy } from './session/hook-policy.ts'
+import type { Identity } from './session/identity.ts'
 import { createKeySet } from './session/key-set.ts'
 import { createPlaces } from './session/places.ts'
 import type { RoomPolicy } from './session/policy.ts'
@@ -39,6 +40,7 @@ export interface Access {
   readonly sockets: Pick<SocketsDeps, 'entrance' | 'account' | 'began' | 'ended'>
   /** Says who somebody is, and no more: for namespaces of an application. */
   readonly identify: Entrance
+  readonly guests: Guests
   readonly trustProxy: (address: string, hop: number) => boolean
   stop(): void
 }
@@ -68,10 +70,17 @@ export function createAccess(config: Config, deps: AccessDeps): Access {
     },
     clockSkewMs: auth?.clockSkewMs ?? 0,
   })
+  const guests = createGuests(isTooLate)
   const revocations = createRevocationList({
     store: deps.broker.control,
-    revoked: tenure.revoked,
-    disconnected: tenure.disconnected,
+    revoked(revocation) {
+      tenure.revoked(revocation)
+      guests.revoked(revocation)
+    },
+    disconnected(user, reconnect) {
+      tenure.disconnected(user, reconnect)
+      guests.disconnected(user, reconnect)
+    },
     failed: events.revocationsUnknown,
   })
   const authentication = createConfiguredAuthentication(config, revocations, events)
@@ -96,7 +105,7 @@ export function createAccess(config: Config, deps: AccessDeps): Access {
   }
 
   /** Revoked between its handshake and now. */
-  function isTooLate({ identity: { user, token } }: Connection): boolean {
+  function isTooLate({ user, token }: Identity): boolean {
     return token !== undefined && revocations.isRevoked({ user: user.id, token })
   }
 
@@ -109,6 +118,7 @@ export function createAccess(config: Config, deps: AccessDeps): Access {
     policy,
     gate,
     identify,
+    guests,
     control: revocations.control,
     screening: { provenance, rates, address: addresses.of },
     refresh: { authentication, policy, refreshed: tenure.holds },
@@ -122,7 +132,7 @@ export function createAccess(config: Config, deps: AccessDeps): Access {
         })),
       began(connection) {
         tenure.holds(connection)
-        if (!isTooLate(connection)) return
+        if (!isTooLate(connection.identity)) return
         sockets().expel(connection, { code: 'TOKEN_REVOKED', reconnect: false })
       },
       ended: tenure.ended,

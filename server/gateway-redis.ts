@@ -68,6 +68,7 @@ export function createLinks(
       ...deps,
       address: shownAddress(target),
       hint: refusedPasswordHint(target.source),
+      passwordFrom: target.source.password,
     })
     const { redisKeyPrefix, roomAckReplicas } = config
     const rights = rightsFor({ roles: [role], cluster: target.cluster !== undefined }).filter(

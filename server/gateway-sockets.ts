@@ -7,6 +7,7 @@ import { createPreparation, type Embedding, embed } from './edge/embedding.ts'
 import { createHandlers } from './edge/handlers.ts'
 import type { Overload } from './edge/overload.ts'
 import { obey } from './edge/producer-commands.ts'
+import type { Refusal } from './edge/producers.ts'
 import { createSocketServer } from './edge/socket-server.ts'
 import { createSockets, type Sockets } from './edge/sockets.ts'
 import { createStatus, type Status } from './edge/status.ts'
@@ -89,9 +90,15 @@ export function createGatewaySockets(
       },
     },
   })
-  embed(io, embedding, { identify: access.identify, events })
+  embed(io, embedding, { identify: access.identify, guests: access.guests, events })
   broker.producers?.listen((producer, command) => {
-    const reason = obey(io, command)
+    let reason: Refusal | undefined
+    try {
+      reason = obey(io, command)
+    } catch (error) {
+      reason = 'failed'
+      producerEvents.failed(producer, error)
+    }
     if (reason === undefined) producerEvents.obeyed(producer, command.kind)
     else producerEvents.refused(producer, reason)
   })

@@ -4,6 +4,7 @@ import type { Sender } from '../protocol.ts'
 import type { Identity } from '../session/identity.ts'
 import type { Connection } from './connection.ts'
 import { admitting, type Entrance } from './entrance.ts'
+import type { Guests } from './guests.ts'
 
 /** A message on its way to the log. */
 export interface Outgoing {
@@ -34,19 +35,16 @@ export interface Embedding {
   onConnection?: OnConnection
   /**
    * Further namespaces by name, `/admin`: who connects to one has been identified as in `/`. Rooms live
-   * in `/` only. A connection leaves one when its token expires.
+   * in `/` only, and limits count there. A connection ends with its token or its user's right.
    */
   namespaces?: Readonly<Record<string, OnConnection>>
 }
-
-/** The longest that a timer of Node can wait, ms. */
-const MAX_TIMER_MS = 2 ** 31 - 1
 
 /** Adds the application's handlers, after ours. */
 export function embed(
   io: Server,
   { onConnection, namespaces = {} }: Embedding,
-  deps: { identify: Entrance; events: Events },
+  deps: { identify: Entrance; guests: Guests; events: Events },
 ): void {
   if (onConnection !== undefined) {
     io.on('connection', (socket) => onConnection(socket, socket.data.identity))
@@ -56,16 +54,10 @@ export function embed(
     namespace.use(admitting(deps.identify, deps.events))
     namespace.on('connection', (socket) => {
       const { identity }: { identity: Identity } = socket.data
-      if (identity.token !== undefined) leaveAt(socket, identity.token.expiresAt)
+      deps.guests.admit(socket, identity)
       entered(socket, identity)
     })
   }
-}
-
-function leaveAt(socket: Socket, at: number): void {
-  const wait = Math.min(MAX_TIMER_MS, Math.max(0, at - Date.now()))
-  const timer = setTimeout(() => socket.disconnect(), wait).unref()
-  socket.once('disconnect', () => clearTimeout(timer))
 }
 
 /** @returns the body that is to be stored */

@@ -163,20 +163,27 @@ export function createHandlers(deps: HandlerDeps) {
       return {}
     },
 
-    refresh: createRefresh({ ...deps.refresh, gate, rooms, leave: leaveNow }),
+    refresh: createRefresh({
+      ...{ ...deps.refresh, gate, rooms, leave: leaveNow },
+      unwatch: ({ member }, room) => roster.unwatch(member, room),
+    }),
 
     async send(connection: Connection, request: Request<'room:send'>): Promise<SendReply> {
       const { identity } = connection
       const { room, id } = request
-      const asked = gate.pass(connection, 'send', room)
-      if (asked !== undefined) await asked
-      const given = prepare === undefined ? request.body : await prepare(connection, { ...request })
-      const body = bodyText(given, limits.maxBodyBytes)
-      const from = JSON.stringify(identity.user)
-      const content = `{"id":${JSON.stringify(id)},"from":${from},"body":${body}}`
+      let body = bodyText(request.body, limits.maxBodyBytes)
+      const { length } = body
       const started = performance.now()
-      reserve(connection, content.length)
+      // From here on it waits: for whoever decides, for the application, for the store (D8).
+      reserve(connection, length)
       try {
+        const asked = gate.pass(connection, 'send', room)
+        if (asked !== undefined) await asked
+        if (prepare !== undefined) {
+          body = bodyText(await prepare(connection, request), limits.maxBodyBytes)
+        }
+        const from = JSON.stringify(identity.user)
+        const content = `{"id":${JSON.stringify(id)},"from":${from},"body":${body}}`
         const message = { room, sender: identity.sender, id, content }
         const { position, duplicate, repeat } =
           tracing === undefined
@@ -187,7 +194,7 @@ export function createHandlers(deps: HandlerDeps) {
         events.sent(repeat, performance.now() - started)
         return { id, position: wirePosition(position), duplicate, at: position.at }
       } finally {
-        release(connection, content.length)
+        release(connection, length)
       }
     },
 

@@ -4,7 +4,7 @@ import type { ProducerCommand, Refusal } from './producers.ts'
 
 /** Ours to send (D2, D3), and Socket.IO's own, which it throws at. */
 const RESERVED =
-  /^((room|gateway|auth):.*|connect|connect_error|disconnect|disconnecting|newListener|removeListener)$/
+  /^((room|gateway|auth):.*|connect|connection|connect_error|disconnect|disconnecting|error|new_namespace|newListener|removeListener)$/
 
 /** Does on this instance what a producer asks of all; says why not, where it does not. */
 export function obey(io: Server, command: ProducerCommand): Refusal | undefined {

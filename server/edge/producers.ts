@@ -22,8 +22,15 @@ export type ProducerCommand = Target &
     | { kind: 'notify'; event: string; args: readonly unknown[] }
   )
 
-/** Why a producer's message is not obeyed. */
-export type Refusal = 'too_large' | 'pickle' | 'malformed' | 'unsupported' | 'event' | 'namespace'
+/** Why a producer's message is not obeyed; `failed`: a handler of the application threw. */
+export type Refusal =
+  | 'too_large'
+  | 'pickle'
+  | 'malformed'
+  | 'unsupported'
+  | 'event'
+  | 'namespace'
+  | 'failed'
 
 /**
  * Where such commands come from. Every instance hears every command once and obeys it for its own

@@ -13,6 +13,8 @@ export interface RefreshDeps {
   gate: Gate
   rooms: Rooms
   leave(connection: Connection, room: string): void
+  /** Tells it no more of who comes and goes in a room. */
+  unwatch(connection: Connection, room: string): void
   /** A connection has a new token. */
   refreshed(connection: Connection): void
 }
@@ -22,25 +24,39 @@ export interface RefreshDeps {
  * rights. Rooms that it gives no right to join are left, in the step in which it begins to count.
  */
 export function createRefresh(deps: RefreshDeps) {
-  const { authentication, policy, gate, rooms } = deps
+  const { authentication, policy, gate } = deps
 
-  async function mayJoin(identity: Identity, room: string): Promise<boolean> {
-    const verdict = (await policy?.may(identity, 'join', room)) ?? true
+  async function may(
+    identity: Identity,
+    action: 'join' | 'members',
+    room: string,
+  ): Promise<boolean> {
+    const verdict = (await policy?.may(identity, action, room)) ?? true
     if (verdict === true) return true
     if (verdict.code === 'FORBIDDEN') return false
     throw verdict // nobody could be asked: the old token goes on to count, and the client asks again
   }
 
-  /** Joined rooms that this identity may not join. */
-  async function lostBy(identity: Identity, connection: Connection): Promise<string[]> {
-    const verdicts = new Map<string, boolean>()
-    const unknown = () => rooms.roomsOf(connection.member).filter((room) => !verdicts.has(room))
+  type Kept = 'lost' | 'unseen' | 'kept'
+
+  /** What becomes of joined rooms: left, or no longer told who is in them, or as before. */
+  async function verdictsFor(
+    identity: Identity,
+    connection: Connection,
+  ): Promise<ReadonlyMap<string, Kept>> {
+    const verdicts = new Map<string, Kept>()
+    const unknown = () =>
+      deps.rooms.roomsOf(connection.member).filter((room) => !verdicts.has(room))
     // What was allowed under the old token meanwhile is admitted first, so that it can be left.
     while (connection.joining !== undefined || unknown().length > 0) {
       await Promise.allSettled(connection.joining?.values() ?? [])
-      for (const room of unknown()) verdicts.set(room, await mayJoin(identity, room))
+      for (const room of unknown()) {
+        const joins = await may(identity, 'join', room)
+        const sees = joins && (await may(identity, 'members', room))
+        verdicts.set(room, sees ? 'kept' : joins ? 'unseen' : 'lost')
+      }
     }
-    return [...verdicts].flatMap(([room, allowed]) => (allowed ? [] : [room]))
+    return verdicts
   }
 
   return async (
@@ -49,12 +65,15 @@ export function createRefresh(deps: RefreshDeps) {
   ): Promise<RefreshReply> => {
     await gate.charge(connection)
     const identity = await authentication.refresh(connection.identity, token)
-    const lost = policy === undefined ? [] : await lostBy(identity, connection)
+    const verdicts = policy === undefined ? new Map() : await verdictsFor(identity, connection)
+    const rooms = (kept: Kept) => [...verdicts.keys()].filter((room) => verdicts.get(room) === kept)
+    const lost = rooms('lost')
     if (!connection.socket.connected || connection.leaving) {
       throw new GatewayError('UNAUTHORIZED', 'token: the connection has ended')
     }
     connection.identity = identity
     for (const room of lost) deps.leave(connection, room)
+    for (const room of rooms('unseen')) deps.unwatch(connection, room)
     deps.refreshed(connection)
     const expiresAt = identity.token?.expiresAt ?? 0
     return lost.length === 0 ? { expiresAt } : { expiresAt, left: lost }

@@ -14,6 +14,9 @@ export function createProducerEvents({ logger, metrics }: { logger: Logger; metr
       metrics.producerRefused.inc({ producer, reason })
       logger.debug({ producer, reason }, 'a producer’s message was refused')
     },
+    failed(producer: string, error: unknown): void {
+      logger.error({ producer, err: error }, 'a handler failed on what a producer sent')
+    },
     /** Tried again with every connection; said once. */
     deaf(producer: string, pattern: string): void {
       if (deafTo.has(pattern)) return

@@ -42,6 +42,9 @@ const SETTLE_MS = 1000
 /** Those that alerts count: a counter that begins with its first failure shows no increase. */
 const COUNTED_KINDS = ['noauth', 'wrongpass', 'noperm', 'oom', 'maxclients']
 
+/** Failures that the password may be to blame for. */
+const LOG_IN: ReadonlySet<string> = new Set(['wrongpass', 'noauth'])
+
 /**
  * What happens to one Redis role, as metrics and as log lines: one line per change of state, then a
  * count. The system this replaces wrote 271 lines in two minutes about one wrong password.
@@ -56,6 +59,8 @@ export function createRedisEvents(
     metrics: Metrics
     address: string
     hint?: string | undefined
+    /** The variable that the password comes from. */
+    passwordFrom?: string | undefined
     notes?: OperatorNotes
     now?: () => number
   },
@@ -101,8 +106,10 @@ export function createRedisEvents(
     reported = current
     if (state.name === 'down') {
       const { kind, since } = state
+      // Never the password: the variable that somebody has to look at.
+      const from = deps.passwordFrom !== undefined && LOG_IN.has(kind)
       logger.error(
-        { kind, failures, downMs: now() - since },
+        { kind, ...(from && { variable: deps.passwordFrom }), failures, downMs: now() - since },
         `Redis connection failed: ${messageOf(state)}`,
       )
       later(REMINDER_MS)

@@ -24,6 +24,7 @@ export interface Roster {
   left(member: Attendant, room: string, mayReturn: boolean): void
   /** Tells this member of others who come and go, from now on until it leaves. */
   watch(member: Attendant, room: string): void
+  unwatch(member: Attendant, room: string): void
   /**
    * Answers within a second: without the store from what is known here, naming the instances that are
    * missing.
@@ -254,6 +255,7 @@ export function createRoster(deps: RosterDeps): Roster {
       watched.unwatch(room, member)
       attendance.left(room, member.user, mayReturn)
     },
+    unwatch: (member, room) => watched.unwatch(room, member),
     watch(member, room) {
       watched.watch(room, member)
       beatSoon(0)

@@ -45,9 +45,14 @@ export function createRevocationList(deps: RevocationListDeps): RevocationList {
   function add(revocation: Revocation): void {
     const key = 'user' in revocation ? `u${revocation.user}` : `t${revocation.tokenId}`
     const former = standing.get(key)
-    if (former !== undefined && former.at >= revocation.at) return
-    standing.set(key, revocation)
-    deps.revoked(revocation)
+    const { at, until } = revocation
+    // The wider of both: a shorter one that comes later takes nothing back.
+    const merged =
+      former === undefined
+        ? revocation
+        : { ...revocation, at: Math.max(at, former.at), until: Math.max(until, former.until) }
+    standing.set(key, merged)
+    if (former === undefined || former.at < at) deps.revoked(merged)
   }
 
   function heard(message: ControlMessage): void {

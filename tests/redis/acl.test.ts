@@ -15,7 +15,12 @@ test('the rights in deploy/users.acl are enough for gateways, and for nothing el
   const credentials = { username: 'roomwire', password: 'a / b' }
   const redis = await startRedis(scope, {
     requirepass: 'of the owner',
-    users: [shipped.trim().replace('#<sha256>', aclPassword(credentials.password))],
+    users: [
+      String(shipped.trim().split('\n').at(-1)).replace(
+        '#<sha256>',
+        aclPassword(credentials.password),
+      ),
+    ],
   })
   const start = async (instance: string) => {
     const gateway = await startGateway(scope, {

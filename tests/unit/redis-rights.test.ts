@@ -52,9 +52,11 @@ async function printed(env: Record<string, string>) {
   return { code, stdout, stderr }
 }
 
-test('without settings, roomwire acl prints the file that we ship', async () => {
+test('without settings, roomwire acl prints what we ship, but for the user default', async () => {
   const shipped = readFileSync(join(repositoryRoot, 'deploy/users.acl'), 'utf8')
-  expect(await printed({})).toMatchObject({ code: 0, stdout: shipped })
+  const { code, stdout } = await printed({})
+  expect(code).toBe(0)
+  expect(shipped).toBe(`user default off ~* &* +@all\n${stdout}`)
 })
 
 test('roomwire acl: the user and the prefix of the settings, a rule for each Redis, no password', async () => {

@@ -118,7 +118,13 @@ export function createConnection(
   }
 
   async function listen(client: Client, { pattern, listener, refused }: (typeof patterns)[number]) {
-    const onPattern = (message: Buffer, channel: Buffer) => listener(message, channel.toString())
+    function onPattern(message: Buffer, channel: Buffer): void {
+      try {
+        listener(message, channel.toString())
+      } catch {
+        // Whoever may publish there must not be able to end the connection of all rooms.
+      }
+    }
     try {
       await client.pSubscribe(pattern, onPattern, true)
     } catch (error) {

@@ -25,6 +25,8 @@ export interface ProducersObserver {
   refused(producer: string, reason: Refusal): void
 }
 
+/** Levels of arrays and objects, as in a body: Socket.IO goes through them by recursion. */
+const MAX_DEPTH = 100
 /** Larger ones are not even read. */
 const MAX_BYTES = 1_000_000
 
@@ -45,7 +47,10 @@ export function createProducers(
     read: (message: Buffer, channel: string) => ProducerCommand | Refusal | undefined,
   ): void {
     const heard: PatternListener = (message, channel) => {
-      const result = message.length > MAX_BYTES ? 'too_large' : read(message, channel)
+      let result = message.length > MAX_BYTES ? 'too_large' : read(message, channel)
+      if (typeof result === 'object' && 'args' in result && !isShallow(result.args, MAX_DEPTH)) {
+        result = 'malformed'
+      }
       if (typeof result === 'string') observer.refused(producer, result)
       else if (result !== undefined) listener(producer, result)
     }
@@ -86,4 +91,9 @@ function emitterPatterns(emitterKey: string): [emits: string, requests: string] 
 /** Literal in a glob. */
 function escaped(text: string): string {
   return text.replace(/[*?[\]\\^]/g, '\\$&')
+}
+
+function isShallow(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return true
+  return levels > 0 && Object.values(value).every((inner) => isShallow(inner, levels - 1))
 }
