@@ -7,9 +7,8 @@ export default defineConfig({
   resolve: { alias: { roomwire: `${import.meta.dirname}/server/gateway.ts` } },
   test: {
     globalSetup: 'tests/support/fresh-build.ts',
-    // Two cores, and tests that wait for real processes much of their time: more only slow each other
-    // down.
-    maxWorkers: 3,
+    // Two cores: more workers than that only slow each other down.
+    maxWorkers: 2,
     projects: [
       {
         extends: true,

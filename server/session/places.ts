@@ -20,6 +20,8 @@ export function createPlaces(deps: { ledger: UserLedger; max: number }): Places 
   const { ledger, max } = deps
   /** This instance's connections by user. */
   const here = new Map<string, Set<string>>()
+  /** Those that the store has not answered for: a renewal would give them what it refuses. */
+  const asking = new Set<string>()
   let due: Lease[] = []
   let share = 0
 
@@ -29,7 +31,9 @@ export function createPlaces(deps: { ledger: UserLedger; max: number }): Places 
       share = Math.ceil(due.length / SLICES)
     }
     const slice = due.splice(-share)
-    const held = slice.filter(({ user, connection }) => here.get(user)?.has(connection))
+    const held = slice.filter(
+      ({ user, connection }) => here.get(user)?.has(connection) && !asking.has(connection),
+    )
     if (held.length > 0) ledger.renew(held).catch(() => undefined) // it renews in ten seconds again
   }, RENEW_MS / SLICES)
   timer.unref()
@@ -60,10 +64,13 @@ export function createPlaces(deps: { ledger: UserLedger; max: number }): Places 
       // Before anybody else is asked: it counts here even while the store is away (D7).
       here.set(user, held.add(connection))
       let taken = true
+      asking.add(connection)
       try {
         taken = await ledger.take(user, connection, max)
       } catch {
         // Whether others are full cannot be told; nobody is kept out for that.
+      } finally {
+        asking.delete(connection)
       }
       if (taken) return
       held.delete(connection)
