@@ -2,6 +2,7 @@ import type { Browser } from 'playwright-core'
 import { beforeAll, expect, test } from 'vitest'
 import { launchBrowser } from '../support/browser.ts'
 import { type Client, connectClient } from '../support/client.ts'
+import { eventually } from '../support/eventually.ts'
 import { type GatewayProcess, startGateway } from '../support/gateway-process.ts'
 import { testScope } from '../support/test-scope.ts'
 import { type ChatPage, openChat } from './chat-page.ts'
@@ -52,7 +53,8 @@ test('older messages come while one scrolls up, and what is read stays in place'
   expect(await setSize(ada)).toBe(51)
 
   await ada.scrollUp()
-  await ada.page.waitForFunction('document.querySelector("#messages > li").ariaSetSize === "101"')
+  // Asked from here: polling within the page is `eval`, which the page's CSP forbids.
+  await eventually(async () => (await setSize(ada)) === 101, { what: '101 messages' })
   const above = ada.page.locator('#messages [data-offset="100"]')
   await above.waitFor()
   // 101 was the first one, just below the top; now it has 100 above it, and has not moved.
