@@ -62,7 +62,14 @@ test('older messages come while one scrolls up, and what is read stays in place'
     `document.querySelector('#scroll').getBoundingClientRect().top`,
   )
   expect(Math.abs((await topOf(ada, 101)) - headBottom)).toBeLessThan(150)
-  const before = await topOf(ada, 101)
+  // Rows that have just come are measured in the next frames.
+  let before = Number.NaN
+  const settled = async () => {
+    const last = before
+    before = await topOf(ada, 101)
+    return last === before
+  }
+  await eventually(settled, { what: 'rows that have settled', intervalMs: 150 })
   await write('earlier', 151, 153)
   await ada.page.getByRole('button', { name: '3 new messages' }).waitFor()
   expect(await topOf(ada, 101)).toBe(before)
