@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { createMemoryStore } from '../../server/broker/memory.ts'
 import { createMemoryClaims } from '../../server/broker/memory-claims.ts'
 import { createRedisClaims } from '../../server/broker/redis/claims.ts'
-import { createRedisLink, type RedisLink } from '../../server/broker/redis/link.ts'
-import { createRoomsProbe } from '../../server/broker/redis/probes.ts'
+import type { RedisLink } from '../../server/broker/redis/link.ts'
 import { type RedisServer, startRedis } from '../support/redis-server.ts'
+import { openRoomsLink } from '../support/rooms-link.ts'
 import { testScope } from '../support/test-scope.ts'
 import { describeClaimStore } from './claim-store.ts'
 
@@ -19,19 +19,7 @@ let redis: Promise<RedisServer> | undefined
 
 async function link(prefix: string): Promise<RedisLink> {
   redis ??= startRedis(scope)
-  const { host, port } = await redis
-  const made = createRedisLink({
-    role: 'rooms',
-    endpoint: () => ({
-      ...{ host, port, database: 0 },
-      ...{ username: undefined, password: undefined, tls: undefined },
-    }),
-    probe: createRoomsProbe(prefix),
-    observer: { failed: () => undefined, changed: () => undefined, probed: () => undefined },
-  })
-  onTestFinished(() => made.close())
-  await made.ready
-  return made
+  return openRoomsLink(await redis, prefix)
 }
 
 describeClaimStore('redis', async () => {

@@ -1,10 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { beforeAll, expect, onTestFinished, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { createRedisDirectory } from '../../server/broker/redis/directory.ts'
-import { createRedisLink, type RedisLink } from '../../server/broker/redis/link.ts'
-import { createRoomsProbe } from '../../server/broker/redis/probes.ts'
 import { summaryOf } from '../support/instance-summary.ts'
 import { type RedisServer, startRedis } from '../support/redis-server.ts'
+import { openRoomsLink } from '../support/rooms-link.ts'
 import { testScope } from '../support/test-scope.ts'
 import { describeInstanceDirectory } from './instance-directory.ts'
 
@@ -17,24 +16,11 @@ beforeAll(async () => {
 
 const failures: string[] = []
 
-async function link(prefix: string, username?: string): Promise<RedisLink> {
-  const { host, port } = redis
-  const made = createRedisLink({
-    role: 'rooms',
-    endpoint: () => ({
-      ...{ host, port, database: 0, username, password: username, tls: undefined },
-    }),
-    probe: createRoomsProbe(prefix),
-    observer: {
-      failed: ({ kind }) => void failures.push(kind),
-      changed: () => undefined,
-      probed: () => undefined,
-    },
+const link = (prefix: string, username?: string) =>
+  openRoomsLink(redis, prefix, {
+    ...{ username, password: username },
+    failed: ({ kind }) => void failures.push(kind),
   })
-  onTestFinished(() => made.close())
-  await made.ready
-  return made
-}
 
 async function two() {
   const prefix = `roomwire:t-${randomUUID()}`

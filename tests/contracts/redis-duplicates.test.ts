@@ -1,10 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { beforeAll, expect, onTestFinished, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { createRedisDuplicates } from '../../server/broker/redis/duplicates.ts'
-import { createRedisLink, type RedisLink } from '../../server/broker/redis/link.ts'
-import { createRoomsProbe } from '../../server/broker/redis/probes.ts'
 import { noDuplicates } from '../../server/observability/duplicate-store.ts'
 import { type RedisServer, startRedis } from '../support/redis-server.ts'
+import { openRoomsLink } from '../support/rooms-link.ts'
 import { testScope } from '../support/test-scope.ts'
 import { describeDuplicateStore } from './duplicate-store.ts'
 
@@ -15,24 +14,8 @@ beforeAll(async () => {
   redis = await startRedis(scope)
 })
 
-async function link(prefix: string): Promise<RedisLink> {
-  const { host, port } = redis
-  const made = createRedisLink({
-    role: 'rooms',
-    endpoint: () => ({
-      ...{ host, port, database: 0, username: undefined, password: undefined, tls: undefined },
-    }),
-    probe: createRoomsProbe(prefix),
-    observer: {
-      failed: (failure) => expect.fail(failure.message),
-      changed: () => undefined,
-      probed: () => undefined,
-    },
-  })
-  onTestFinished(() => made.close())
-  await made.ready
-  return made
-}
+const link = (prefix: string) =>
+  openRoomsLink(redis, prefix, { failed: (failure) => expect.fail(failure.message) })
 
 async function two() {
   const prefix = `roomwire:t-${randomUUID()}`

@@ -1,10 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { beforeAll, expect, onTestFinished, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { roomKeys } from '../../server/broker/redis/keys.ts'
-import { createRedisLink, type RedisLink } from '../../server/broker/redis/link.ts'
 import { createRedisPresence } from '../../server/broker/redis/presence.ts'
-import { createRoomsProbe } from '../../server/broker/redis/probes.ts'
 import { type RedisServer, startRedis } from '../support/redis-server.ts'
+import { openRoomsLink } from '../support/rooms-link.ts'
 import { testScope } from '../support/test-scope.ts'
 import { describePresenceStore } from './presence-store.ts'
 
@@ -17,24 +16,11 @@ beforeAll(async () => {
 
 const failures: string[] = []
 
-async function link(prefix: string, username?: string): Promise<RedisLink> {
-  const { host, port } = redis
-  const made = createRedisLink({
-    role: 'rooms',
-    endpoint: () => ({
-      ...{ host, port, database: 0, username, password: username, tls: undefined },
-    }),
-    probe: createRoomsProbe(prefix),
-    observer: {
-      failed: ({ kind }) => void failures.push(kind),
-      changed: () => undefined,
-      probed: () => undefined,
-    },
+const link = (prefix: string, username?: string) =>
+  openRoomsLink(redis, prefix, {
+    ...{ username, password: username },
+    failed: ({ kind }) => void failures.push(kind),
   })
-  onTestFinished(() => made.close())
-  await made.ready
-  return made
-}
 
 async function two() {
   const keyPrefix = `roomwire:t-${randomUUID()}`

@@ -1,10 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { beforeAll, expect, onTestFinished, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { commandsOf } from '../../bench/redis-commands.ts'
-import { createRedisLink } from '../../server/broker/redis/link.ts'
-import { createRoomsProbe } from '../../server/broker/redis/probes.ts'
 import { createRedisSessions } from '../../server/broker/redis/sessions.ts'
 import { type RedisServer, startRedis } from '../support/redis-server.ts'
+import { openRoomsLink } from '../support/rooms-link.ts'
 import { testScope } from '../support/test-scope.ts'
 import { describeSessionStore } from './session-store.ts'
 
@@ -16,18 +15,7 @@ beforeAll(async () => {
 })
 
 async function openStore(prefix: string = `roomwire:${randomUUID()}`) {
-  const { host, port } = redis
-  const link = createRedisLink({
-    role: 'rooms',
-    endpoint: () => ({
-      ...{ host, port, database: 0 },
-      ...{ username: undefined, password: undefined, tls: undefined },
-    }),
-    probe: createRoomsProbe(`roomwire:${randomUUID()}`),
-    observer: { failed: () => undefined, changed: () => undefined, probed: () => undefined },
-  })
-  onTestFinished(() => link.close())
-  await link.ready
+  const link = await openRoomsLink(redis, `roomwire:${randomUUID()}`)
   return { link, sessions: createRedisSessions(link, prefix) }
 }
 

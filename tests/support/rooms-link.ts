@@ -1,0 +1,31 @@
+import { onTestFinished } from 'vitest'
+import {
+  createRedisLink,
+  type LinkObserver,
+  type RedisLink,
+} from '../../server/broker/redis/link.ts'
+import { createRoomsProbe } from '../../server/broker/redis/probes.ts'
+
+export interface RoomsLinkOptions {
+  username?: string | undefined
+  password?: string | undefined
+  /** Told of every failure; nobody is unless given. */
+  failed?: LinkObserver['failed']
+}
+
+/** A link of the role `rooms` over that prefix, ready; closed when the test has finished. */
+export async function openRoomsLink(
+  { host, port }: { host: string; port: number },
+  prefix: string,
+  { username, password, failed = () => undefined }: RoomsLinkOptions = {},
+): Promise<RedisLink> {
+  const link = createRedisLink({
+    role: 'rooms',
+    endpoint: () => ({ host, port, database: 0, username, password, tls: undefined }),
+    probe: createRoomsProbe(prefix),
+    observer: { failed, changed: () => undefined, probed: () => undefined },
+  })
+  onTestFinished(() => link.close())
+  await link.ready
+  return link
+}
