@@ -70,7 +70,7 @@ export function createAccess(config: Config, deps: AccessDeps): Access {
     },
     clockSkewMs: auth?.clockSkewMs ?? 0,
   })
-  const guests = createGuests(isTooLate)
+  const guests = createGuests(isTooLate, auth?.clockSkewMs ?? 0)
   const revocations = createRevocationList({
     store: deps.broker.control,
     revoked(revocation) {
@@ -140,6 +140,7 @@ export function createAccess(config: Config, deps: AccessDeps): Access {
     trustProxy: addresses.trust,
     stop() {
       tenure.stop()
+      guests.stop()
       revocations.stop()
       places?.stop()
       rates?.stop()

@@ -1,50 +1,46 @@
 import type { Socket } from 'socket.io'
-import { concerns } from '../session/authentication.ts'
+import type { ByeEvent } from '../protocol.ts'
 import type { Identity } from '../session/identity.ts'
-import type { Revocation } from '../session/revocations.ts'
+import { createTenure, type Tenure } from './tenure.ts'
 
 /**
- * Connections to an application's own namespaces: their time is over when their token expires, when it
- * or their user is revoked, and when their user is disconnected, as it is in `/`.
+ * Connections to an application's own namespaces: their time is over as in `/`, when their token
+ * expires, when it or their user is revoked, and when their user is disconnected.
  */
-export interface Guests {
+export interface Guests extends Pick<Tenure<Guest>, 'revoked' | 'disconnected' | 'stop'> {
   admit(socket: Socket, identity: Identity): void
-  revoked(revocation: Revocation): void
-  disconnected(user: string, reconnect: boolean): void
 }
 
-/** The longest that a timer of Node can wait, ms. */
-const MAX_TIMER_MS = 2 ** 31 - 1
+interface Guest {
+  readonly socket: Socket
+  readonly identity: Identity
+}
 
 /** @param isTooLate revoked between its handshake and now */
-export function createGuests(isTooLate: (identity: Identity) => boolean): Guests {
-  const guests = new Map<Socket, Identity>()
+export function createGuests(
+  isTooLate: (identity: Identity) => boolean,
+  clockSkewMs: number,
+): Guests {
+  const guests = new Set<Guest>()
+  const tenure = createTenure<Guest>({ all: () => guests, expel, clockSkewMs })
 
-  function expireAt(socket: Socket, at: number): void {
-    const wait = Math.min(MAX_TIMER_MS, Math.max(0, at - Date.now()))
-    const timer = setTimeout(() => socket.conn.close(), wait).unref()
-    socket.once('disconnect', () => clearTimeout(timer))
+  /** Plain clients come back from a closed transport, and stay away after a server disconnect. */
+  function expel({ socket }: Guest, { reconnect }: ByeEvent): void {
+    if (reconnect) socket.conn.close()
+    else socket.disconnect(true)
   }
 
   return {
+    ...tenure,
     admit(socket, identity) {
-      guests.set(socket, identity)
-      socket.once('disconnect', () => guests.delete(socket))
-      if (identity.token !== undefined) expireAt(socket, identity.token.expiresAt)
+      const guest = { socket, identity }
+      guests.add(guest)
+      tenure.holds(guest)
+      socket.once('disconnect', () => {
+        guests.delete(guest)
+        tenure.ended(guest)
+      })
       if (isTooLate(identity)) socket.disconnect(true)
-    },
-    revoked(revocation) {
-      for (const [socket, { user, token }] of guests) {
-        if (token !== undefined && concerns(revocation, user.id, token)) socket.disconnect(true)
-      }
-    },
-    disconnected(user, reconnect) {
-      for (const [socket, identity] of guests) {
-        if (identity.user.id !== user) continue
-        // Plain clients come back from a closed transport, and stay away after a server disconnect.
-        if (reconnect) socket.conn.close()
-        else socket.disconnect(true)
-      }
     },
   }
 }

@@ -1,38 +1,43 @@
 import type { ByeEvent } from '../protocol.ts'
 import { concerns } from '../session/authentication.ts'
+import type { Identity } from '../session/identity.ts'
 import type { Revocation } from '../session/revocations.ts'
-import type { Connection } from './connection.ts'
 
 /**
  * How long connections may stay: until their token expires, unless it is refreshed, or until somebody
  * ends their user's or their token's right. One clock for all of them; those without a token cost
  * nothing.
  */
-export interface Tenure {
+export interface Tenure<Holder> {
   /** A connection begins, or has a new token. */
-  holds(connection: Connection): void
-  ended(connection: Connection): void
+  holds(connection: Holder): void
+  ended(connection: Holder): void
   revoked(revocation: Revocation): void
   disconnected(user: string, reconnect: boolean): void
   stop(): void
 }
 
-export interface TenureDeps {
-  all(): readonly Connection[]
-  expel(connection: Connection, bye: ByeEvent): void
+export interface TenureDeps<Holder> {
+  all(): Iterable<Holder>
+  expel(connection: Holder, bye: ByeEvent): void
   clockSkewMs: number
   now?: () => number
 }
 
 const TICK_MS = 250
 
-export function createTenure({ all, expel, clockSkewMs, ...deps }: TenureDeps): Tenure {
+export function createTenure<Holder extends { readonly identity: Identity }>({
+  all,
+  expel,
+  clockSkewMs,
+  ...deps
+}: TenureDeps<Holder>): Tenure<Holder> {
   const now = deps.now ?? Date.now
   /** Connections by the tick in which their time is over. */
-  const wheel = new Map<number, Set<Connection>>()
-  const ticks = new Map<Connection, number>()
+  const wheel = new Map<number, Set<Holder>>()
+  const ticks = new Map<Holder, number>()
   /** By user, so that a revocation need not look at everybody. */
-  const byUser = new Map<string, Set<Connection>>()
+  const byUser = new Map<string, Set<Holder>>()
   const tickAt = (time: number) => Math.floor(time / TICK_MS)
   let turned = tickAt(now())
   const clock = setInterval(turn, TICK_MS)
@@ -55,7 +60,7 @@ export function createTenure({ all, expel, clockSkewMs, ...deps }: TenureDeps): 
     }
   }
 
-  function unschedule(connection: Connection): void {
+  function unschedule(connection: Holder): void {
     const tick = ticks.get(connection)
     if (tick === undefined) return
     ticks.delete(connection)
@@ -72,8 +77,8 @@ export function createTenure({ all, expel, clockSkewMs, ...deps }: TenureDeps): 
       // Never in a tick that is over.
       const tick = Math.max(tickAt(token.expiresAt + clockSkewMs) + 1, turned + 1)
       ticks.set(connection, tick)
-      wheel.set(tick, (wheel.get(tick) ?? new Set()).add(connection))
-      byUser.set(user.id, (byUser.get(user.id) ?? new Set()).add(connection))
+      wheel.set(tick, (wheel.get(tick) ?? new Set<Holder>()).add(connection))
+      byUser.set(user.id, (byUser.get(user.id) ?? new Set<Holder>()).add(connection))
     },
     ended(connection) {
       const { token, user } = connection.identity
@@ -93,7 +98,7 @@ export function createTenure({ all, expel, clockSkewMs, ...deps }: TenureDeps): 
     },
     disconnected(user, reconnect) {
       const candidates =
-        byUser.get(user) ?? all().filter(({ identity }) => identity.user.id === user)
+        byUser.get(user) ?? [...all()].filter(({ identity }) => identity.user.id === user)
       for (const connection of [...candidates])
         expel(connection, { code: 'DISCONNECTED', reconnect })
     },

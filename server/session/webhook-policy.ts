@@ -102,8 +102,7 @@ export function createWebhookPolicy(options: WebhookPolicyOptions): RoomPolicy {
     may(identity, action, room) {
       const { user, token } = identity
       if (open.match(room, user.id)) return true
-      // A new token may say something else of the same user.
-      // Two tokens of a user may say different things in the same second.
+      // A user's tokens may say different things, also those of the same second.
       const key = JSON.stringify([identity.sender, token?.expiresAt, token?.claims, action, room])
       const known = answers.get(key)
       if (known !== undefined) return known || forbidden(action)
