@@ -18,7 +18,7 @@ const scope = testScope()
 let cluster: RedisCluster
 
 beforeAll(async () => {
-  cluster = await startRedisCluster(scope, { requirepass: PASSWORD })
+  cluster = await startRedisCluster(scope, { requirepass: PASSWORD, nodeTimeoutMs: 1000 })
 })
 
 /** Prefixes keep the tests apart. */

@@ -1,27 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { createClusterLink } from '../../server/broker/redis/cluster-link.ts'
-import { createRoomsProbe } from '../../server/broker/redis/probes.ts'
 import { slotOf } from '../../server/broker/redis/slots.ts'
 import { eventually } from '../support/eventually.ts'
 import { startRedisCluster } from '../support/redis-cluster.ts'
+import { openClusterRoomsLink } from '../support/rooms-link.ts'
 import { testScope } from '../support/test-scope.ts'
 
 test('D4: slots move while channels come and go: whoever is subscribed hears, and is told of what it missed', async () => {
   const scope = testScope()
   const cluster = await startRedisCluster(scope)
-  const link = createClusterLink({
-    role: 'rooms',
-    endpoint: () => ({
-      ...{ host: '', port: 0, database: 0, username: undefined, password: undefined },
-      tls: undefined,
-    }),
-    seeds: cluster.nodes.slice(0, 2).map(({ host, port }) => ({ host, port })),
-    probe: (tag) => createRoomsProbe('subscriptions', tag),
-    observer: { failed: () => undefined, changed: () => undefined, probed: () => undefined },
-  })
-  scope.defer(() => link.close())
-  await link.ready
+  const link = await openClusterRoomsLink(cluster, 'subscriptions')
   let restored = 0
   link.onRestored(() => {
     restored += 1

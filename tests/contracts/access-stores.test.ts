@@ -1,15 +1,14 @@
 import { randomUUID } from 'node:crypto'
-import { beforeAll, expect, onTestFinished } from 'vitest'
+import { beforeAll } from 'vitest'
 import { createMemoryStore } from '../../server/broker/memory.ts'
 import { createMemoryControl } from '../../server/broker/memory-control.ts'
 import { createMemoryLedger } from '../../server/broker/memory-ledger.ts'
-import { createClusterLink } from '../../server/broker/redis/cluster-link.ts'
 import { createRedisControl } from '../../server/broker/redis/control.ts'
 import { createRedisLedger } from '../../server/broker/redis/ledger.ts'
-import { createRedisLink, type RedisLink } from '../../server/broker/redis/link.ts'
-import { createRoomsProbe } from '../../server/broker/redis/probes.ts'
+import type { RedisLink } from '../../server/broker/redis/link.ts'
 import { type RedisCluster, startRedisCluster } from '../support/redis-cluster.ts'
 import { type RedisServer, startRedis } from '../support/redis-server.ts'
+import { openClusterRoomsLink, openRoomsLink } from '../support/rooms-link.ts'
 import { testScope } from '../support/test-scope.ts'
 import { describeAccessStores } from './access-stores.ts'
 
@@ -21,16 +20,9 @@ beforeAll(async () => {
   ;[redis, cluster] = await Promise.all([startRedis(scope), startRedisCluster(scope)])
 })
 
-const observer = {
-  failed: (failure: Error) => expect.fail(failure.message),
-  changed: () => undefined,
-  probed: () => undefined,
-}
-const anyone = { username: undefined, password: undefined, tls: undefined, database: 0 }
+type Links = readonly [RedisLink, RedisLink]
 
-async function overLinks(prefix: string, links: readonly [RedisLink, RedisLink]) {
-  for (const link of links) onTestFinished(() => link.close())
-  await Promise.all(links.map(({ ready }) => ready))
+function overLinks(prefix: string, links: Links) {
   const of = (link: RedisLink) => ({
     control: createRedisControl(link, prefix),
     ledger: createRedisLedger(link, prefix),
@@ -44,27 +36,14 @@ describeAccessStores('memory', async () => {
   return [one(), one()]
 })
 
-describeAccessStores('redis', () => {
+describeAccessStores('redis', async () => {
   const prefix = `roomwire:t-${randomUUID()}`
-  const link = () =>
-    createRedisLink({
-      role: 'rooms',
-      endpoint: () => ({ ...anyone, host: redis.host, port: redis.port }),
-      probe: createRoomsProbe(prefix),
-      observer,
-    })
-  return overLinks(prefix, [link(), link()])
+  const link = () => openRoomsLink(redis, prefix)
+  return overLinks(prefix, await Promise.all([link(), link()]))
 })
 
-describeAccessStores('redis cluster', () => {
+describeAccessStores('redis cluster', async () => {
   const prefix = `roomwire:t-${randomUUID()}`
-  const link = () =>
-    createClusterLink({
-      role: 'rooms',
-      endpoint: () => ({ ...anyone, host: '', port: 0 }),
-      seeds: cluster.nodes.map(({ host, port }) => ({ host, port })),
-      probe: (tag) => createRoomsProbe(prefix, tag),
-      observer,
-    })
-  return overLinks(prefix, [link(), link()])
+  const link = () => openClusterRoomsLink(cluster, prefix)
+  return overLinks(prefix, await Promise.all([link(), link()]))
 })

@@ -39,7 +39,10 @@ export interface RedisCluster {
 export interface ClusterOptions
   extends Pick<RedisOptions, 'requirepass' | 'tls' | 'mutualTls' | 'appendonly' | 'config'> {
   primaries?: number
-  /** After which a silent node counts as failed, ms. */
+  /**
+   * After which a silent node counts as failed, ms. Only where a fail-over is waited for is it short: a disk
+   * that stalls for a second, as under parallel tests, must not look like a crash elsewhere.
+   */
   nodeTimeoutMs?: number
 }
 
@@ -47,7 +50,7 @@ export async function startRedisCluster(
   scope: Scope,
   options: ClusterOptions = {},
 ): Promise<RedisCluster> {
-  const { primaries: count = 3, nodeTimeoutMs = 1000, ...redisOptions } = options
+  const { primaries: count = 3, nodeTimeoutMs = 15_000, ...redisOptions } = options
   const { requirepass, tls } = redisOptions
   const nodes = await Promise.all(
     Array.from({ length: 2 * count }, async () => {

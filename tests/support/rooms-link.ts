@@ -1,10 +1,12 @@
 import { onTestFinished } from 'vitest'
+import { createClusterLink } from '../../server/broker/redis/cluster-link.ts'
 import {
   createRedisLink,
   type LinkObserver,
   type RedisLink,
 } from '../../server/broker/redis/link.ts'
 import { createRoomsProbe } from '../../server/broker/redis/probes.ts'
+import type { RedisCluster } from './redis-cluster.ts'
 
 export interface RoomsLinkOptions {
   username?: string | undefined
@@ -24,6 +26,26 @@ export async function openRoomsLink(
     endpoint: () => ({ host, port, database: 0, username, password, tls: undefined }),
     probe: createRoomsProbe(prefix),
     observer: { failed, changed: () => undefined, probed: () => undefined },
+  })
+  onTestFinished(() => link.close())
+  await link.ready
+  return link
+}
+
+/** The same over a cluster; it is told of one node and finds the others. */
+export async function openClusterRoomsLink(
+  cluster: RedisCluster,
+  prefix: string,
+): Promise<RedisLink> {
+  const link = createClusterLink({
+    role: 'rooms',
+    endpoint: () => ({
+      ...{ host: '', port: 0, database: 0, username: undefined, tls: undefined },
+      password: cluster.password,
+    }),
+    seeds: cluster.nodes.slice(0, 1).map(({ host, port }) => ({ host, port })),
+    probe: (tag) => createRoomsProbe(prefix, tag),
+    observer: { failed: () => undefined, changed: () => undefined, probed: () => undefined },
   })
   onTestFinished(() => link.close())
   await link.ready
