@@ -13,6 +13,7 @@ import {
   timeout,
   wrap,
 } from 'cockatiel'
+import { BodyTooLong, boundedBody } from '../bounded-body.ts'
 import type { Labels } from '../protocol.ts'
 import {
   type Classifier,
@@ -168,14 +169,10 @@ function asFailure(error: unknown, signal: AbortSignal): ClassifierFailure {
 }
 
 async function readAnswer(response: Response): Promise<unknown> {
-  const decoder = new TextDecoder()
-  let bytes = 0
-  let text = ''
-  for await (const chunk of response.body ?? []) {
-    bytes += chunk.byteLength
-    if (bytes > MAX_ANSWER_BYTES) throw new ClassifierFailure('nonsense', 'the answer is too long')
-    text += decoder.decode(chunk, { stream: true })
-  }
+  const text = await boundedBody(response, MAX_ANSWER_BYTES).catch((error: unknown) => {
+    if (!(error instanceof BodyTooLong)) throw error
+    throw new ClassifierFailure('nonsense', 'the answer is too long')
+  })
   try {
     return JSON.parse(text)
   } catch {

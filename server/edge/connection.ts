@@ -1,4 +1,5 @@
 import type { Socket } from 'socket.io'
+import type { Line } from '../in-turn.ts'
 import type { ConnectionIds } from '../observability/events.ts'
 import type { Identity } from '../session/identity.ts'
 import type { Account } from './gate.ts'
@@ -6,9 +7,10 @@ import type { SocketMember } from './outlet.ts'
 
 /**
  * One connection, from its admission to its end. There may be many thousands that do nothing: what
- * only some need is made when they need it, and functions are shared.
+ * only some need is made when they need it, and functions are shared. As a line it holds its replies with
+ * messages that are being made.
  */
-export interface Connection {
+export interface Connection extends Line {
   readonly socket: Socket
   /** Replaced by a refresh: the same user, perhaps with other rights. */
   identity: Identity
@@ -25,9 +27,6 @@ export interface Connection {
   pendingBytes: number
   /** Requests answered so far. */
   answers: number
-  /** Replies with messages that are being made, and those that wait for their turn. */
-  reading: number
-  readers: (() => void)[] | undefined
   /**
    * Makes a reply that carries messages: a few at a time, in order, and only for a peer that takes
    * them (D8).
@@ -42,26 +41,4 @@ export interface Connection {
   leaving: boolean
   /** Our reason for its end, where it was us. */
   endedBy: string | undefined
-}
-
-/** Joins and histories of one connection that are worked on at once; the others wait in order. */
-const CONCURRENT_READS = 8
-
-/** Lets a bounded number of a connection's reads run at once. */
-export async function takeTurn<T>(connection: Connection, work: () => Promise<T>): Promise<T> {
-  if (connection.reading >= CONCURRENT_READS) {
-    await new Promise<void>((resolve) => {
-      connection.readers ??= []
-      connection.readers.push(resolve)
-    })
-  } else connection.reading += 1
-  try {
-    return await work()
-  } finally {
-    const next = connection.readers?.shift()
-    if (next === undefined) {
-      connection.reading -= 1
-      connection.readers = undefined
-    } else next() // takes over this place
-  }
 }

@@ -1,11 +1,12 @@
 import type { Server, Socket } from 'socket.io'
 import { GatewayError } from '../errors.ts'
+import { inTurn } from '../in-turn.ts'
 import type { Events } from '../observability/events.ts'
 import type { ByeEvent, StatusEvent } from '../protocol.ts'
 import type { Rooms } from '../rooms/rooms.ts'
 import type { Identity } from '../session/identity.ts'
 import { type Sessions, whoReturns } from '../session/sessions.ts'
-import { type Connection, takeTurn } from './connection.ts'
+import type { Connection } from './connection.ts'
 import { createDispatch } from './dispatch.ts'
 import { cutOff, takesFrames, terminateLater, waitingBytes } from './engine.ts'
 import { admitting, type Entrance } from './entrance.ts'
@@ -55,6 +56,8 @@ export interface Sockets {
 const MAX_ATTEMPTS = 100_000
 /** A client that was too slow is not helped by coming back at once. */
 const SLOW_RETRY_MS = 1000
+/** Joins and histories of one connection that are worked on at once; the others wait in order. */
+const CONCURRENT_READS = 8
 /** A peer for which something has waited for this long, and never less of it, does not read. */
 const STALLED_MS = 30_000
 const STALL_CHECKS = 6
@@ -97,7 +100,7 @@ export function createSockets(deps: SocketsDeps): Sockets {
   })
 
   function read<T>(this: Connection, work: () => Promise<T>): Promise<T> {
-    return takeTurn(this, () => {
+    return inTurn(this, CONCURRENT_READS, () => {
       if (waitingBytes(this.socket.conn) <= deps.maxBacklogBytes) return work()
       self.cutOff(this.member)
       throw new GatewayError('OVERLOADED', 'replies are not being read')
@@ -125,8 +128,8 @@ export function createSockets(deps: SocketsDeps): Sockets {
       pending: 0,
       pendingBytes: 0,
       answers: 0,
-      reading: 0,
-      readers: undefined,
+      underWay: 0,
+      inLine: undefined,
       read,
       waiting: 0,
       stalls: 0,

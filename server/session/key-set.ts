@@ -1,6 +1,6 @@
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose'
+import { boundedBody } from '../bounded-body.ts'
 import { GatewayError } from '../errors.ts'
-import { boundedBody } from './bounded-body.ts'
 
 /** The public keys of an issuer, as it publishes them. */
 export interface KeySet {

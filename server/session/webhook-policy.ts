@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache'
+import { boundedBody } from '../bounded-body.ts'
 import { GatewayError } from '../errors.ts'
-import { boundedBody } from './bounded-body.ts'
+import { inTurn, type Line } from '../in-turn.ts'
 import type { Identity } from './identity.ts'
 import { forbidden, type RoomAction, type RoomPolicy, type Verdict } from './policy.ts'
 import { createRoomPatterns } from './room-patterns.ts'
@@ -36,8 +37,7 @@ export function createWebhookPolicy(options: WebhookPolicyOptions): RoomPolicy {
     ttl: Math.max(1, options.cacheTtlMs),
   })
   const asking = new Map<string, Promise<Verdict>>()
-  const waiting: (() => void)[] = []
-  let running = 0
+  const questions: Line = { underWay: 0, inLine: undefined }
 
   async function question(identity: Identity, action: RoomAction, room: string): Promise<boolean> {
     const response = await ask(options.url, {
@@ -68,18 +68,6 @@ export function createWebhookPolicy(options: WebhookPolicyOptions): RoomPolicy {
     return allow
   }
 
-  async function inTurn<T>(work: () => Promise<T>): Promise<T> {
-    if (running >= CONCURRENT) await new Promise<void>((resolve) => waiting.push(resolve))
-    else running += 1
-    try {
-      return await work()
-    } finally {
-      const next = waiting.shift()
-      if (next === undefined) running -= 1
-      else next() // takes over this place
-    }
-  }
-
   async function decide(
     key: string,
     identity: Identity,
@@ -87,7 +75,7 @@ export function createWebhookPolicy(options: WebhookPolicyOptions): RoomPolicy {
     room: string,
   ): Promise<Verdict> {
     try {
-      const allowed = await inTurn(() => question(identity, action, room))
+      const allowed = await inTurn(questions, CONCURRENT, () => question(identity, action, room))
       if (options.cacheTtlMs > 0) answers.set(key, allowed)
       return allowed || forbidden(action)
     } catch (error) {
@@ -108,7 +96,7 @@ export function createWebhookPolicy(options: WebhookPolicyOptions): RoomPolicy {
       if (known !== undefined) return known || forbidden(action)
       const asked = asking.get(key)
       if (asked !== undefined) return asked
-      if (waiting.length >= MAX_WAITING) return unavailable()
+      if ((questions.inLine?.length ?? 0) >= MAX_WAITING) return unavailable()
       const verdict = decide(key, identity, action, room)
       asking.set(key, verdict)
       return verdict
