@@ -56,7 +56,7 @@ export function createGatewaySockets(
   broker.onTrouble(status.update)
   const handlers = createHandlers({
     ...{ rooms, roster, events, tracing },
-    prepare: embedding.beforeSend && createPreparation(embedding.beforeSend),
+    prepare: embedding.beforeSend && createPreparation(embedding.beforeSend, config.maxBodyBytes),
     instance: config.instanceId,
     limits: {
       maxBodyBytes: config.maxBodyBytes,

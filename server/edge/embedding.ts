@@ -1,10 +1,12 @@
 import type { Server, Socket } from 'socket.io'
+import { GatewayError } from '../errors.ts'
 import type { Events } from '../observability/events.ts'
 import type { Sender } from '../protocol.ts'
 import type { Identity } from '../session/identity.ts'
 import type { Connection } from './connection.ts'
 import { admitting, type Entrance } from './entrance.ts'
 import type { Guests } from './guests.ts'
+import { bodyText } from './requests.ts'
 
 /** A message on its way to the log. */
 export interface Outgoing {
@@ -17,7 +19,7 @@ export interface Outgoing {
 
 /**
  * Called with each message before it is stored, those of a connection one after the other; its other
- * requests do not wait. Returns another body in `{ body }`, or nothing. What it throws is the client's
+ * requests do not wait. Returns another body (JSON) in `{ body }`, or nothing. What it throws is the client's
  * answer: a GatewayError as it is, anything else as INTERNAL. A client that hears no answer sends again,
  * and it is called again: the first body that was stored counts.
  */
@@ -60,22 +62,33 @@ export function embed(
   }
 }
 
-/** @returns the body that is to be stored */
+/** @returns what gives the text of the body that is to be stored, of `maxBytes` at most */
 export function createPreparation(
   beforeSend: BeforeSend,
-): (connection: Connection, message: Omit<Outgoing, 'user'>) => Promise<unknown> {
+  maxBytes: number,
+): (connection: Connection, message: Omit<Outgoing, 'user'>) => Promise<string> {
   /** The last call of each connection: who answers late must not be overtaken (D3). */
-  const calls = new WeakMap<Connection, Promise<unknown>>()
+  const calls = new WeakMap<Connection, Promise<string>>()
 
   return (connection, message) => {
     const { identity } = connection
     const call = async () => {
       const changed = await beforeSend({ ...message, user: identity.user }, identity)
-      return changed === undefined ? message.body : changed.body
+      return textOf(changed === undefined ? message.body : changed.body, maxBytes)
     }
     const former = calls.get(connection)
     const result = former === undefined ? call() : former.then(call, call)
     calls.set(connection, result)
     return result
+  }
+}
+
+/** What the application made of a body: that it is no JSON is no fault of the client's. */
+function textOf(body: unknown, maxBytes: number): string {
+  try {
+    return bodyText(body, maxBytes)
+  } catch (error) {
+    if (!(error instanceof GatewayError) || error.code !== 'BAD_REQUEST') throw error
+    throw new TypeError(`beforeSend must return nothing or { body }: ${error.message}`)
   }
 }

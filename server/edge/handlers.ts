@@ -39,7 +39,7 @@ export interface HandlerDeps {
   refresh: Pick<RefreshDeps, 'authentication' | 'policy' | 'refreshed'>
   /** Undefined: off, which costs nothing. */
   tracing: Tracing | undefined
-  /** Gives the body that is to be stored; undefined: the one that was sent. */
+  /** Gives the text of the body that is to be stored; undefined: the one that was sent. */
   prepare: ReturnType<typeof createPreparation> | undefined
   now?: () => number
 }
@@ -179,9 +179,7 @@ export function createHandlers(deps: HandlerDeps) {
       try {
         const asked = gate.pass(connection, 'send', room)
         if (asked !== undefined) await asked
-        if (prepare !== undefined) {
-          body = bodyText(await prepare(connection, request), limits.maxBodyBytes)
-        }
+        if (prepare !== undefined) body = await prepare(connection, request)
         const from = JSON.stringify(identity.user)
         const content = `{"id":${JSON.stringify(id)},"from":${from},"body":${body}}`
         const message = { room, sender: identity.sender, id, content }

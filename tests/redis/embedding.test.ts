@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { startApplication as startMoved } from '../../examples/moved-application/after.ts'
 import { startApplication as startOriginal } from '../../examples/moved-application/before.ts'
 import { GatewayError } from '../../server/errors.ts'
+import { createLogger } from '../../server/observability/logger.ts'
 import type { RoomMessage } from '../../server/protocol.ts'
 import { connectClient } from '../support/client.ts'
 import { eventually } from '../support/eventually.ts'
@@ -90,6 +91,34 @@ test('D2, D3: beforeSend in the order of sends, again for a repeat; what it thro
   const { error } = (await send('b', 'bug')) as { error: { code: string; message: string } }
   expect(error.code).toBe('INTERNAL')
   expect(error.message).not.toContain('internals')
+})
+
+test('what beforeSend made of a body and is no JSON: INTERNAL, logged, nothing stored', async () => {
+  const scope = testScope()
+  const lines: string[] = []
+  const write = (line: string) => void lines.push(line)
+  const logger = createLogger({ level: 'error', instance: 'one' }, { write })
+  const made: Record<string, unknown> = {
+    'no body': { body: undefined },
+    'a string': 'body',
+    binary: { body: Buffer.from('x') },
+    deep: { body: JSON.parse('['.repeat(200) + ']'.repeat(200)) },
+    'a function': { body: () => 1 },
+    'a number': { body: 10n },
+  }
+  const gateway = await startInProcess(
+    scope,
+    {},
+    { beforeSend: ({ id }) => made[id] as { body: unknown }, logger },
+  )
+  const client = await connectClient(scope, gateway.url)
+  for (const id of Object.keys(made)) {
+    const reply = await client.request('room:send', { room: 'r', id, body: 'fine' })
+    expect(reply, id).toMatchObject({ ok: false, error: { code: 'INTERNAL', retryable: false } })
+  }
+  expect(lines).toHaveLength(Object.keys(made).length)
+  expect(lines[0]).toContain('beforeSend must return nothing or { body }: body: is missing')
+  expect((await client.ask('room:join', { room: 'r' })).position.offset).toBe(0)
 })
 
 test('onConnection and namespaces are told who it is; a token that is missing stays outside', async () => {
