@@ -11,7 +11,7 @@ import express, {
 } from 'express'
 import helmet from 'helmet'
 import { pinoHttp } from 'pino-http'
-import { GatewayError, toWireError } from '../errors.ts'
+import { type ErrorCode, GatewayError, toWireError } from '../errors.ts'
 import { type Health, recordHealth } from '../observability/health.ts'
 import type { Logger } from '../observability/logger.ts'
 import type { Metrics } from '../observability/metrics.ts'
@@ -35,17 +35,19 @@ export interface HttpDeps {
   drain: () => void
 }
 
-const STATUS: Partial<Record<string, number>> = {
+const STATUS: Readonly<Record<ErrorCode, number>> = {
   BAD_REQUEST: 400,
   UNAUTHORIZED: 401,
   FORBIDDEN: 403,
   NOT_FOUND: 404,
+  LIMIT_REACHED: 409,
   TOO_LARGE: 413,
   RATE_LIMITED: 429,
   UNAVAILABLE: 503,
   OUTCOME_UNKNOWN: 503,
   OVERLOADED: 503,
   DRAINING: 503,
+  INTERNAL: 500,
 }
 
 /** How long peers have to take what was sent last, once nothing more will come. */
@@ -183,7 +185,7 @@ const errorReply: ErrorRequestHandler = (error: unknown, request, response, next
   if (response.headersSent) return next(error)
   const wire = toWireError(asGatewayError(error))
   if (wire.code === 'INTERNAL') request.log.error({ err: error }, 'request failed')
-  response.status(STATUS[wire.code] ?? 500).json({ ok: false, error: wire })
+  response.status(STATUS[wire.code]).json({ ok: false, error: wire })
 }
 
 /** Express and its body parser refuse bad requests with errors of their own. */

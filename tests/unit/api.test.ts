@@ -80,6 +80,26 @@ describe('messages', () => {
     })
   })
 
+  test('D2 one Idempotency-Key may look like a message of another, or like an id', async () => {
+    const { call } = await open()
+    const post = (body: unknown, key?: string) =>
+      call(
+        'POST',
+        '/api/rooms/r/messages',
+        body,
+        key === undefined ? {} : { 'idempotency-key': key },
+      )
+    expect((await post([{ body: 'first' }], 'B')).status).toBe(200)
+    expect((await post({ body: 'another' }, 'B/0')).status).toBe(201)
+    expect((await post({ body: 'a third', id: 'B/0' })).status).toBe(201)
+    expect((await post([{ body: 'a fourth', id: 'm0/B' }])).reply).toMatchObject({
+      results: [{ duplicate: false }],
+    })
+    expect((await post([{ body: 'first' }], 'B')).reply).toMatchObject({
+      results: [{ id: 'B/0', duplicate: true, position: { offset: 1 } }],
+    })
+  })
+
   test('many are stored in order, and read in pages after a position', async () => {
     const { call, one, key } = await open()
     const bodies = Array.from({ length: 100 }, (_, index) => index)
@@ -147,7 +167,11 @@ describe('messages', () => {
       await error('POST', path, { body: 1 }, { 'idempotency-key': 'x'.repeat(121) }),
     ).toContain('400 idempotency-key')
     expect(await error('GET', `${path}?limit=1001`)).toContain('400 limit: must be at most 1000')
-    expect(await error('GET', `${path}?limit=x`)).toContain('400 limit')
+    for (const wrong of ['', '%20', 'x', '-1', '1.5']) {
+      expect(await error('GET', `${path}?limit=${wrong}`)).toContain('400 limit: must be')
+    }
+    expect(await error('GET', '/api/rooms/r/members?limit=')).toContain('400 limit: must be')
+    expect((await call('GET', `${path}?limit=0`)).reply).toMatchObject({ messages: [] })
     expect(await error('GET', `${path}?after=7`)).toContain('400 after: must be <epoch>:<offset>')
     expect(await error('GET', `/api/rooms/${'x'.repeat(201)}/messages`)).toContain('400 room')
     expect(await error('GET', '/api/rooms/%ff/messages')).toContain('400')

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
-import { GatewayError, toWireError } from '../../errors.ts'
+import { GatewayError } from '../../errors.ts'
 import type { Events } from '../../observability/events.ts'
 import { messageId } from '../../protocol.ts'
 import type { Claim } from '../../rooms/message-log.ts'
@@ -45,11 +45,19 @@ export function messageRoutes(deps: {
     key: ApiKey,
     { id, body, from }: z.output<typeof message>,
     idempotencyKey: string | undefined,
-    field: string,
+    /** Of several messages, which one it is. */
+    index?: number,
   ): Promise<z.output<typeof stored>> {
-    const text = naming(field, () => bodyText(body, deps.maxBodyBytes))
-    const dedupId = idempotencyKey ?? id ?? randomUUID()
-    const shownId = id ?? dedupId
+    const text = naming(index, () => bodyText(body, deps.maxBodyBytes))
+    const part = index === undefined ? '' : `/${index}`
+    const shownId = id ?? (idempotencyKey === undefined ? randomUUID() : idempotencyKey + part)
+    // Told apart by their first letter: `B/0` may be an id, a key, and a message of a request with key `B`.
+    const dedupId =
+      idempotencyKey === undefined
+        ? `i${shownId}`
+        : index === undefined
+          ? `k${idempotencyKey}`
+          : `m${index}/${idempotencyKey}`
     const who = JSON.stringify(from ?? { id: `api:${key.name}`, name: key.name })
     const content = `{"id":${JSON.stringify(shownId)},"from":${who},"body":${text}}`
     const started = performance.now()
@@ -85,14 +93,12 @@ export function messageRoutes(deps: {
       async handle({ params: { room }, headers, body, key }) {
         const idempotencyKey = headers['idempotency-key']
         if (!Array.isArray(body)) {
-          const reply = await store(room, key, body, idempotencyKey, '')
+          const reply = await store(room, key, body, idempotencyKey)
           return { status: reply.duplicate ? 200 : 201, body: reply }
         }
         // All are asked for at once: they are stored in this order, and a failure ends it (D3).
         const results = await Promise.allSettled(
-          body.map((each, index) =>
-            store(room, key, each, idempotencyKey && `${idempotencyKey}/${index}`, `${index}.`),
-          ),
+          body.map((each, index) => store(room, key, each, idempotencyKey, index)),
         )
         const failed = results.find((result) => result.status === 'rejected')
         if (failed !== undefined) throw failed.reason
@@ -166,11 +172,11 @@ function claimOf(text: string): Claim {
 }
 
 /** Of several messages, which one is at fault. */
-function naming<T>(field: string, work: () => T): T {
+function naming<T>(index: number | undefined, work: () => T): T {
   try {
     return work()
   } catch (error) {
-    if (field === '' || !(error instanceof GatewayError)) throw error
-    throw new GatewayError(error.code, field + toWireError(error).message)
+    if (index === undefined || !(error instanceof GatewayError)) throw error
+    throw new GatewayError(error.code, `${index}.${error.message}`)
   }
 }

@@ -17,6 +17,7 @@ const ERRORS = {
   400: 'The request is malformed; the message begins with the field.',
   401: 'There is no API key, or it is not known.',
   403: 'The API key lacks the scope.',
+  409: 'As many of something as there may be are there; the message says what.',
   413: 'The body is too large.',
   429: 'Too many requests; see retryAfterMs.',
   503: 'The store cannot be reached, or nobody knows whether it stored: retry with the same id.',

@@ -4,13 +4,17 @@ import { DEFAULT_HISTORY, MAX_HISTORY, messageId, roomName, wellFormed } from '.
 /** The shapes that several operations of the server API share. */
 export const roomParams = z.object({ room: roomName.describe('Percent-encoded.') })
 
-export const limitQuery = z.coerce
-  .number()
-  .int()
-  .min(0)
-  .max(MAX_HISTORY)
-  .default(DEFAULT_HISTORY)
-  .describe('How many at most.')
+export const limitQuery = z.preprocess(
+  // `?limit=` names no number: coercion alone would make it 0.
+  (given) => (typeof given === 'string' && given.trim() === '' ? Number.NaN : given),
+  z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(MAX_HISTORY)
+    .default(DEFAULT_HISTORY)
+    .describe('How many at most.'),
+)
 
 export const sender = z.object({
   id: wellFormed(128),
