@@ -87,14 +87,15 @@ function strengthFinding(password: string): Finding {
   return note(`about ${bits} bits at most: Redis answers very many guesses a second`, remedy)
 }
 
-/** By the parser that gateways use. */
-function rawFinding(password: string): Finding {
+/** Whether it can stand in a URL as it is, by the parser that gateways use. */
+export function rawInUrl(password: string): boolean {
   const parsed = parseRedisUrl(`redis://:${password}@redis:6379/0`)
-  if (
-    parsed.ok &&
-    parsed.url.host === 'redis' &&
-    parsed.url.userinfo?.password?.value === password
-  ) {
+  if (!parsed.ok || parsed.url.host !== 'redis') return false
+  return parsed.url.userinfo?.password?.value === password
+}
+
+function rawFinding(password: string): Finding {
+  if (rawInUrl(password)) {
     return ok('Roomwire takes it as it stands: redis://:PASSWORD@redis:6379/0')
   }
   return warning(
@@ -149,8 +150,9 @@ function encodedFinding(password: string, show: boolean): Finding {
 
 function shellFinding(password: string): Finding {
   if (!SHELL.test(password)) return ok('needs no quotes in shells and .env files')
-  const remedy =
-    "in shells and .env files put single quotes around it; in compose.yml write $$ for $; with 'file' none of this matters"
+  const remedy = password.includes("'")
+    ? "in shells put single quotes around it and write '\\'' for the one within; .env files differ in how they take it, so use 'file', with which none of this matters"
+    : "in shells and .env files put single quotes around it; in compose.yml write $$ for $; with 'file' none of this matters"
   return note(
     'has characters that shells, .env files or compose.yml read as something else',
     remedy,

@@ -8,7 +8,7 @@ import { openInspection } from '../broker/redis/inspection.ts'
 import { readConfig } from '../config.ts'
 import type { Environment } from '../option-reader.ts'
 import { type CheckResult, type Finding, failed, ok } from './check.ts'
-import { percentEncoded } from './password-advice.ts'
+import { percentEncoded, rawInUrl } from './password-advice.ts'
 import { refusal } from './server.ts'
 
 const START_MS = 5000
@@ -28,7 +28,8 @@ export async function provePassword(password: string, env: Environment): Promise
   try {
     await once(server, 'spawn')
   } catch {
-    return [{ id: 'proof', status: 'skipped', seen: 'there is no redis-server on this machine' }]
+    const remedy = 'install redis-server here, or leave out --prove'
+    return [{ id: 'proof', ...failed('there is no redis-server on this machine', remedy) }]
   }
   try {
     server.stdin.on('error', () => undefined).end(configuration(port, password))
@@ -36,7 +37,10 @@ export async function provePassword(password: string, env: Environment): Promise
     if (wrong !== undefined) return [{ id: 'proof', ...wrong }]
     const results: CheckResult[] = []
     for (const [form, variables] of Object.entries(forms(port, password))) {
-      results.push({ id: `proof-${form}`, ...(await logIn(variables, password)) })
+      const finding = await logIn(variables, password)
+      // That a raw URL cannot hold every password is a warning wherever it is found.
+      const known = form === 'raw' && finding.status === 'failed' && !rawInUrl(password)
+      results.push({ id: `proof-${form}`, ...finding, ...(known && { status: 'warning' }) })
     }
     return results
   } finally {

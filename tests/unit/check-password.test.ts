@@ -67,6 +67,13 @@ test('hex needs nothing; @ : [ and spaces only disturb strict parsers', async ()
   expect(odd['other-tools']?.seen).toContain('strict parsers')
 })
 
+test('what holds a single quote is not sent to single quotes alone', async () => {
+  const quoted = await checks(`kfQ7hRr2'ZwB0 xT9sLm4V`)
+  expect(quoted['shell']?.remedy).toContain(String.raw`write '\'' for the one within`)
+  const other = await checks('kfQ7hRr2 ZwB0xT9sLm4V')
+  expect(other['shell']?.remedy).toContain('put single quotes around it; in compose.yml')
+})
+
 test('percent-sequences: the one thing that a raw URL cannot hold', async () => {
   const { result } = await check('kfQ7hRr2%2BZwB0xT9sLm4V')
   expect(result).toBe(1)
