@@ -6,17 +6,13 @@ import { watchCertificate } from './broker/redis/certificate.ts'
 import type { Endpoint } from './broker/redis/client.ts'
 import { createClusterLink } from './broker/redis/cluster-link.ts'
 import { passwordFromFile, refusedPasswordHint } from './broker/redis/credentials.ts'
-import {
-  createRedisLink,
-  type LinkObserver,
-  type RedisLink,
-  type RedisRole,
-} from './broker/redis/link.ts'
+import type { LinkObserver, RedisLink, RedisRole } from './broker/redis/link.ts'
 import { createCacheProbe, createRoomsProbe, type Probe } from './broker/redis/probes.ts'
 import { createRedisBroker } from './broker/redis/redis-broker.ts'
 import { rightsFor } from './broker/redis/rights.ts'
 import { createRotation, type Rotation } from './broker/redis/rotation.ts'
 import { createSentinels } from './broker/redis/sentinels.ts'
+import { createRedisLink } from './broker/redis/server-link.ts'
 import { nameOf } from './broker/redis/slots.ts'
 import type { Config, RedisTarget } from './config.ts'
 import type { Logger } from './observability/logger.ts'

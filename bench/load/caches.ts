@@ -1,6 +1,6 @@
 import { createRedisCacheStore } from '../../server/broker/redis/cache-store.ts'
-import { createRedisLink } from '../../server/broker/redis/link.ts'
 import { createCacheProbe } from '../../server/broker/redis/probes.ts'
+import { createRedisLink } from '../../server/broker/redis/server-link.ts'
 import { type Cache, createCache } from '../../server/cache/cache.ts'
 import { createMemoryLevel } from '../../server/cache/memory-level.ts'
 import { createCacheEvents } from '../../server/observability/cache-events.ts'

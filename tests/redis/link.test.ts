@@ -4,8 +4,9 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import type { Endpoint } from '../../server/broker/redis/client.ts'
 import { RedisFailure } from '../../server/broker/redis/failure.ts'
-import { createRedisLink, type LinkState, type RedisLink } from '../../server/broker/redis/link.ts'
+import type { LinkState, RedisLink } from '../../server/broker/redis/link.ts'
 import { createRoomsProbe, type Probe } from '../../server/broker/redis/probes.ts'
+import { createRedisLink } from '../../server/broker/redis/server-link.ts'
 import { makeCertificates } from '../support/certificates.ts'
 import { startChild } from '../support/child.ts'
 import { eventually } from '../support/eventually.ts'
@@ -291,7 +292,7 @@ describe.concurrent('the Redis link', () => {
     // A process of its own: with nothing left to wait for, it ends by itself.
     const source = `
       import { setTimeout as sleep } from 'node:timers/promises'
-      const { createRedisLink } = await import('./dist/server/broker/redis/link.js')
+      const { createRedisLink } = await import('./dist/server/broker/redis/server-link.js')
       const { createRoomsProbe } = await import('./dist/server/broker/redis/probes.js')
       const open = (port, tls) => createRedisLink({
         role: 'rooms', probe: createRoomsProbe('k'),

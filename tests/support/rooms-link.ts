@@ -1,11 +1,8 @@
 import { onTestFinished } from 'vitest'
 import { createClusterLink } from '../../server/broker/redis/cluster-link.ts'
-import {
-  createRedisLink,
-  type LinkObserver,
-  type RedisLink,
-} from '../../server/broker/redis/link.ts'
+import type { LinkObserver, RedisLink } from '../../server/broker/redis/link.ts'
 import { createRoomsProbe } from '../../server/broker/redis/probes.ts'
+import { createRedisLink } from '../../server/broker/redis/server-link.ts'
 import type { RedisCluster } from './redis-cluster.ts'
 
 export interface RoomsLinkOptions {

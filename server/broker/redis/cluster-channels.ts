@@ -1,6 +1,6 @@
 import type { ChannelListener } from './connection.ts'
 import { RedisFailure } from './failure.ts'
-import type { ShardLink } from './link.ts'
+import type { ShardLink } from './server-link.ts'
 import { slotOf } from './slots.ts'
 
 /**

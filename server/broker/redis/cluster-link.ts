@@ -2,16 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Address, CommandArguments, Endpoint } from './client.ts'
 import { createClusterChannels } from './cluster-channels.ts'
 import { type Redirection, RedisFailure } from './failure.ts'
-import {
-  createRedisLink,
-  type Dedicated,
-  type LinkObserver,
-  type LinkState,
-  type RedisLink,
-  type RedisRole,
-  type ShardLink,
-} from './link.ts'
+import type { Dedicated, LinkObserver, LinkState, RedisLink, RedisRole } from './link.ts'
 import { createIdleProbe, type Probe, probeTag } from './probes.ts'
+import { createRedisLink, type ShardLink } from './server-link.ts'
 import { keyOf, nameOf, slotOf } from './slots.ts'
 import { createSlotMap } from './topology.ts'
 

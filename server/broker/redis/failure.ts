@@ -190,3 +190,13 @@ export function classify(
   if (/closed|offline|disconnect/i.test(message)) return { kind: overTls ? 'tls' : 'closed' }
   return { kind: 'other', detail: code || errorWord(message) || nameOf(error) }
 }
+
+/** What is no failure of Redis' own has no kind to be told by. */
+export function asRedisFailure(error: unknown): RedisFailure {
+  return error instanceof RedisFailure ? error : new RedisFailure('other')
+}
+
+/** On one node of a cluster that is used as a server of its own, a redirection is a failure like others. */
+export function isRedirection(error: unknown): boolean {
+  return error instanceof RedisFailure && error.redirection !== undefined
+}
