@@ -1,6 +1,7 @@
 import type { Broker } from './broker/broker.ts'
 import type { Cache } from './cache/cache.ts'
 import type { Config } from './config.ts'
+import type { Gathering } from './edge/gathering.ts'
 import { createOutlet, type SocketMember, traced } from './edge/outlet.ts'
 import type { Overload } from './edge/overload.ts'
 import { createWebhooks } from './edge/webhooks.ts'
@@ -23,6 +24,7 @@ export interface GatewayRoomsDeps {
   cache: Cache
   observability: Observability
   overload: Overload
+  gathering: Gathering
   afterStore: AfterStore | undefined
   /** A member that does not read. */
   tooSlow(member: SocketMember): void
@@ -31,13 +33,13 @@ export interface GatewayRoomsDeps {
 /** What a room is, and who is in it: what is stored goes out to members by the outlet. */
 export function createGatewayRooms(
   config: Config,
-  { broker, cache, observability, overload, afterStore, tooSlow }: GatewayRoomsDeps,
+  { broker, cache, observability, overload, gathering, afterStore, tooSlow }: GatewayRoomsDeps,
 ): { rooms: Rooms; roster: Roster } {
   const { events, tracing } = observability
   const patience = () => (overload.level < 2 ? 1 : OVERLOADED_SHARE)
   const writing = createOutlet({
     delivered: events.delivered,
-    tooSlow,
+    ...{ tooSlow, gathering },
     limits: {
       get maxBacklogBytes() {
         return config.maxClientBacklogBytes * patience()

@@ -2,8 +2,10 @@ import type { Server as HttpServer } from 'node:http'
 import type { Server } from 'socket.io'
 import type { Broker } from './broker/broker.ts'
 import type { Config } from './config.ts'
+import { createAcknowledgements } from './edge/acknowledgements.ts'
 import type { Admission } from './edge/admission.ts'
 import { createPreparation, type Embedding, embed } from './edge/embedding.ts'
+import type { Gathering } from './edge/gathering.ts'
 import { createHandlers } from './edge/handlers.ts'
 import type { Overload } from './edge/overload.ts'
 import { obey } from './edge/producer-commands.ts'
@@ -28,6 +30,7 @@ export interface GatewaySocketsDeps {
   observability: Observability
   operations: Operations
   overload: Overload
+  gathering: Gathering
   embedding: Embedding
   draining: () => boolean
 }
@@ -40,9 +43,11 @@ export function createGatewaySockets(
   const { broker, rooms, roster, access, operations, overload, embedding } = deps
   const { events, overloadEvents, producerEvents, tracing, feed } = deps.observability
 
+  const acknowledgements = createAcknowledgements(deps.gathering)
   const { io, admission } = createSocketServer(deps.server, {
     ...config,
     adapter: broker.adapter,
+    parser: acknowledgements.parser,
     draining: deps.draining,
     overload: () => overload.level,
     connectRefused: overloadEvents.connectRefused,
@@ -73,7 +78,7 @@ export function createGatewaySockets(
     refresh: access.refresh,
   })
   const sockets = createSockets({
-    ...{ io, rooms, events },
+    ...{ io, rooms, events, acknowledgements },
     sessions: createSessions({
       store: broker.sessions,
       home: { instance: config.instanceId, boot: feed.boot },

@@ -8,6 +8,7 @@ import type { Cache } from './cache/cache.ts'
 import type { Config } from './config.ts'
 import { handOver } from './edge/drain.ts'
 import type { Embedding } from './edge/embedding.ts'
+import { createGathering } from './edge/gathering.ts'
 import { createOverload } from './edge/overload.ts'
 import { createAccess } from './gateway-access.ts'
 import { createGatewayCache } from './gateway-cache.ts'
@@ -88,8 +89,9 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
   const cache = createGatewayCache(config, links.cache, metrics)
 
   // What a room is.
+  const gathering = createGathering()
   const { rooms, roster } = createGatewayRooms(config, {
-    ...{ broker, cache, observability, overload },
+    ...{ broker, cache, observability, overload, gathering },
     afterStore: overrides.afterStore,
     tooSlow: (member) => sockets.cutOff(member),
   })
@@ -142,7 +144,7 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
     drain: () => void stop(),
   })
   const { io, admission, sockets, status } = createGatewaySockets(config, {
-    ...{ broker, rooms, roster, access, observability, operations, overload },
+    ...{ broker, rooms, roster, access, observability, operations, overload, gathering },
     server: http.server,
     embedding: overrides,
     draining: () => draining,

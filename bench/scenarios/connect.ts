@@ -6,8 +6,8 @@ import { openStage, usedBetween } from '../stage.ts'
 import { inverse } from '../statistics.ts'
 
 const VARIANT = '1 instance'
-/** First connections pay for the compilation of what all of them run. */
-const WARM_UP = 300
+/** First connections pay for the compilation of what all of them run; a server runs for weeks. */
+const WARM_UP = 2000
 
 export const connect: Scenario = {
   name: 'connect',

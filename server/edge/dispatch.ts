@@ -11,6 +11,8 @@ export interface DispatchDeps {
   events: Events
   /** The connection of a socket, until it ends. */
   connectionOf(socket: Socket): Connection | undefined
+  /** Sends what `acknowledge(reply)` would. */
+  acknowledge(connection: Connection, acknowledge: Reply, reply: object): void
   /** Ends a connection for which too much waits (D8). */
   checkBacklog(connection: Connection): void
 }
@@ -44,7 +46,8 @@ export function createDispatch(deps: DispatchDeps): (connection: Connection) => 
       payload: unknown,
       acknowledge: Reply,
     ): Promise<void> {
-      const reply = (result: object) => acknowledge({ ok: true, ...result })
+      const reply = (result: object) =>
+        deps.acknowledge(connection, acknowledge, { ok: true, ...result })
       try {
         const request = parseRequest(name, payload)
         if (connection.leaving) {
@@ -61,11 +64,11 @@ export function createDispatch(deps: DispatchDeps): (connection: Connection) => 
         const wire = toWireError(error)
         const cause = error instanceof GatewayError ? error.cause : error
         events.refused(connection.ids, name, wire.code, cause)
-        acknowledge({ ok: false, error: wire })
+        deps.acknowledge(connection, acknowledge, { ok: false, error: wire })
       } finally {
         connection.pending -= 1
         connection.answers += 1
-        // Not at once: what a peer that reads takes has been written by then.
+        // Not at once: at the end of the turn, what a peer that reads takes has been written.
         if (connection.answers % ANSWERS_PER_CHECK === 0) {
           setImmediate(() => deps.checkBacklog(connection))
         }

@@ -24,23 +24,21 @@ export function takesFrames(conn: EngineConnection): boolean {
 }
 
 /**
- * Writes complete WebSocket frames past engine.io's queue, where nothing is in it and the TCP socket
- * has taken everything before: the order is the same then, and what remains of a write's cost is the
- * kernel's. Says whether it did; where not, the plain path queues and counts what waits.
+ * The TCP socket of a WebSocket for which nothing waits, neither in engine.io's queue nor in ws: complete
+ * frames may be written to it past both, and come in order. Whether the socket itself has taken
+ * everything before is the caller's to ask. Undefined where the plain path is to be taken.
  */
-export function writeFrames(conn: EngineConnection, frames: Buffer): boolean {
+export function directSocket(conn: EngineConnection): TcpSocket | undefined {
   const transport = conn.transport as unknown as Partial<WebSocketTransport>
   const tcp = transport.socket?._socket
-  if (tcp === undefined || transport.socket?.readyState !== OPEN) return false
-  if (conn.readyState !== 'open' || transport.writable !== true || tcp.destroyed) return false
-  if (tcp.writableLength !== 0 || conn['writeBuffer']?.length !== 0) return false
-  tcp.write(frames)
-  return true
+  if (tcp === undefined || transport.socket?.readyState !== OPEN) return undefined
+  if (conn.readyState !== 'open' || transport.writable !== true || tcp.destroyed) return undefined
+  return conn['writeBuffer']?.length === 0 ? tcp : undefined
 }
 
 const OPEN = 1
 
-/** What `writeFrames` relies on: engine.io's transport, ws's WebSocket, and the socket below it. */
+/** What `directSocket` relies on: engine.io's transport, ws's WebSocket, and the socket below it. */
 interface WebSocketTransport {
   writable: boolean
   socket: { readyState: number; _socket?: TcpSocket }

@@ -3,8 +3,10 @@ import type { Tracing } from '../observability/tracing.ts'
 import type { Member, Outlet } from '../rooms/local-room.ts'
 import type { Entry, Labelled } from '../rooms/message-log.ts'
 import type { Attendant } from '../rooms/roster.ts'
-import { waitingPackets, writeFrames } from './engine.ts'
+import { waitingPackets } from './engine.ts'
+import type { Gathering } from './gathering.ts'
 import { createPace } from './pace.ts'
+import { textFrame } from './web-socket-frame.ts'
 import { wirePosition } from './wire.ts'
 
 /** A connection as a member of rooms. */
@@ -29,6 +31,7 @@ export interface OutletDeps {
   /** A member exceeded its limits; it is to be disconnected. */
   tooSlow(member: SocketMember): void
   limits: SlowLimits
+  gathering: Gathering
 }
 
 /** What has come for one room and is not written yet: one buffer for all its WebSockets. */
@@ -53,7 +56,7 @@ interface PreEncoded {
  * loop leave at its end as one buffer, made once and written once to each socket; under load those of
  * a few turns do (pace.ts). A write is most of what a delivery costs (docs/PERFORMANCE.md).
  */
-export function createOutlet({ delivered, tooSlow, limits }: OutletDeps): Outlet {
+export function createOutlet({ delivered, tooSlow, limits, gathering }: OutletDeps): Outlet {
   const batches = new Map<string, Batch>()
   const pace = createPace()
   let scheduled = false
@@ -62,7 +65,7 @@ export function createOutlet({ delivered, tooSlow, limits }: OutletDeps): Outlet
     if (scheduled) return
     scheduled = true
     const holdMs = pace.holdMs()
-    if (holdMs < 1) setImmediate(flushAll)
+    if (holdMs < 1) gathering.beforeEnd(flushAll)
     else setTimeout(flushAll, holdMs)
   }
 
@@ -98,7 +101,7 @@ export function createOutlet({ delivered, tooSlow, limits }: OutletDeps): Outlet
       if (member.takesFrames) {
         // One packet stands for all frames of the buffer.
         frames ??= Buffer.concat(packets.map(textFrame))
-        if (writeFrames(conn, frames)) continue
+        if (gathering.writeNow(conn, frames)) continue
         // One packet stands for all frames of the buffer.
         together ??= preEncoded(frames)
         conn.write(packets[0] ?? '', together)
@@ -177,23 +180,4 @@ function labelsPacket(room: string, epoch: string, { offset, labels }: Labelled)
 
 function preEncoded(frame: Buffer): PreEncoded {
   return { wsPreEncodedFrame: [frame], compress: false }
-}
-
-/** An unmasked, final WebSocket text frame (RFC 6455, 5.2) with an engine.io message packet. */
-function textFrame(packet: string): Buffer {
-  const length = Buffer.byteLength(packet) + 1
-  const header = length < 126 ? 2 : length < 65_536 ? 4 : 10
-  const frame = Buffer.allocUnsafe(header + length)
-  frame[0] = 0x81
-  if (header === 2) frame[1] = length
-  else if (header === 4) {
-    frame[1] = 126
-    frame.writeUInt16BE(length, 2)
-  } else {
-    frame[1] = 127
-    frame.writeBigUInt64BE(BigInt(length), 2)
-  }
-  frame[header] = 0x34 // engine.io type `message`
-  frame.write(packet, header + 1)
-  return frame
 }

@@ -1,5 +1,6 @@
 import type { Server as HttpServer } from 'node:http'
 import { Server } from 'socket.io'
+import type { Acknowledgements } from './acknowledgements.ts'
 import { type Admission, createAdmission } from './admission.ts'
 import { watchArrivals } from './arrivals.ts'
 import { corkHandshake, createPacketLimits, parseUrlsOnce } from './engine.ts'
@@ -21,6 +22,7 @@ export interface SocketServerOptions {
   maxConnectQueue: number
   /** Undefined: Socket.IO's own, within the process. */
   adapter: Parameters<Server['adapter']>[0] | undefined
+  parser: Acknowledgements['parser']
   draining: () => boolean
   overload: () => OverloadLevel
   connectRefused: HandshakesDeps['refused']
@@ -50,6 +52,7 @@ export function createSocketServer(
   if (options.websocket) parseUrlsOnce(server)
   const io: Server = new Server(server, {
     path: options.socketPath,
+    parser: options.parser,
     transports: options.websocket ? ['websocket', 'polling'] : ['polling'],
     pingInterval: options.pingIntervalMs,
     pingTimeout: options.pingTimeoutMs,

@@ -6,6 +6,7 @@ import type { ByeEvent, StatusEvent } from '../protocol.ts'
 import type { Rooms } from '../rooms/rooms.ts'
 import type { Identity } from '../session/identity.ts'
 import { type Sessions, whoReturns } from '../session/sessions.ts'
+import type { Acknowledgements } from './acknowledgements.ts'
 import type { Connection } from './connection.ts'
 import { createDispatch } from './dispatch.ts'
 import { cutOff, takesFrames, terminateLater, waitingBytes } from './engine.ts'
@@ -20,6 +21,7 @@ export interface SocketsDeps {
   rooms: Rooms
   sessions: Sessions
   events: Events
+  acknowledgements: Pick<Acknowledgements, 'send'>
   entrance: Entrance
   account(socket: Socket, identity: Identity): Account | undefined
   /** A connection is among those of this instance, or no longer. */
@@ -94,6 +96,10 @@ export function createSockets(deps: SocketsDeps): Sockets {
     handlers: deps.handlers,
     events,
     connectionOf: ({ id }) => connections.get(id),
+    acknowledge({ member, socket }, acknowledge, reply) {
+      if (member.takesFrames) deps.acknowledgements.send(socket.conn, acknowledge, reply)
+      else acknowledge(reply)
+    },
     checkBacklog: ({ member }) => {
       if (waitingBytes(member.socket.conn) > deps.maxBacklogBytes) self.cutOff(member)
     },

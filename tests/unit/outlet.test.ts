@@ -3,7 +3,8 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Server } from 'socket.io'
 import { describe, expect, it } from 'vitest'
-import { takesFrames, waitingBytes, waitingPackets, writeFrames } from '../../server/edge/engine.ts'
+import { takesFrames, waitingBytes, waitingPackets } from '../../server/edge/engine.ts'
+import { createGathering } from '../../server/edge/gathering.ts'
 import { createOutlet, type SocketMember } from '../../server/edge/outlet.ts'
 import type { RoomMessage } from '../../server/protocol.ts'
 import type { Entry } from '../../server/rooms/message-log.ts'
@@ -26,7 +27,9 @@ async function setUp(options: { maxBacklogBytes?: number; perMessageDeflate?: bo
 
   let delivered = 0
   const slow: SocketMember[] = []
+  const gathering = createGathering()
   const outlet = createOutlet({
+    gathering,
     delivered(count) {
       delivered += count
     },
@@ -52,6 +55,7 @@ async function setUp(options: { maxBacklogBytes?: number; perMessageDeflate?: bo
   let offset = 0
   const entries: Entry[] = []
   return {
+    gathering,
     outlet,
     members,
     slow,
@@ -96,7 +100,7 @@ describe('the installed engine.io and ws', () => {
   })
 
   it('let frames past their queue exactly while nothing waits, and keep the order', async () => {
-    const { connect, memberOf } = await setUp()
+    const { connect, gathering, memberOf } = await setUp()
     const client = await connect()
     const { socket } = memberOf(client)
     const heard: unknown[] = []
@@ -104,18 +108,18 @@ describe('the installed engine.io and ws', () => {
     // 42["now"], 42["then"]: complete text frames.
     const frame = (text: string) =>
       Buffer.concat([Buffer.from([0x81, text.length]), Buffer.from(text)])
-    expect(writeFrames(socket.conn, frame('42["now"]'))).toBe(true)
+    expect(gathering.writeNow(socket.conn, frame('42["now"]'))).toBe(true)
     socket.emit('one')
     // Written, but its callback has not come: what follows has to queue behind it.
-    expect(writeFrames(socket.conn, frame('42["never"]'))).toBe(false)
+    expect(gathering.writeNow(socket.conn, frame('42["never"]'))).toBe(false)
     socket.emit('two')
     await eventually(() => heard.includes('two'))
-    expect(writeFrames(socket.conn, frame('42["then"]'))).toBe(true)
+    expect(gathering.writeNow(socket.conn, frame('42["then"]'))).toBe(true)
     await eventually(() => heard.includes('then'))
     expect(heard).toEqual(['now', 'one', 'two', 'then'])
     client.socket.disconnect()
     await eventually(() => !socket.connected)
-    expect(writeFrames(socket.conn, frame('42["late"]'))).toBe(false)
+    expect(gathering.writeNow(socket.conn, frame('42["late"]'))).toBe(false)
   })
 
   it('show the packets that wait, and keep them in the array that was shown', async () => {

@@ -1,0 +1,76 @@
+import type { Socket as TcpSocket } from 'node:net'
+import { directSocket, type EngineConnection } from './engine.ts'
+
+/**
+ * Gathers what one turn of the event loop writes to a connection, so that it leaves at the turn's end in
+ * one write: twenty acknowledgements were twenty system calls, each as dear as all the rest.
+ *
+ * Frames go past engine.io's queue, and only where nothing waits, neither there nor below; the order is
+ * that of the calls then, also with packets that take the plain path. Where something waits, `false`
+ * is returned, and the plain path queues and counts.
+ */
+export interface Gathering {
+  /** Complete WebSocket frames that leave at the end of this turn. */
+  write(conn: EngineConnection, frames: Buffer): boolean
+  /** The same, at once, unless something was gathered before. */
+  writeNow(conn: EngineConnection, frames: Buffer): boolean
+  /** Work for the end of this turn; what it writes leaves with what was gathered. */
+  beforeEnd(work: () => void): void
+}
+
+/** What is more than a few writes' worth does not wait. */
+const MAX_GATHERED_BYTES = 65_536
+
+export function createGathering(): Gathering {
+  const holding = new Set<TcpSocket>()
+  let due: (() => void)[] = []
+  let scheduled = false
+
+  function endOfTurn(): void {
+    scheduled = false
+    const works = due
+    due = []
+    for (const work of works) work()
+    for (const tcp of holding) tcp.uncork()
+    holding.clear()
+  }
+
+  function schedule(): void {
+    if (scheduled) return
+    scheduled = true
+    setImmediate(endOfTurn)
+  }
+
+  function readyFor(conn: EngineConnection): TcpSocket | undefined {
+    const tcp = directSocket(conn)
+    if (tcp === undefined) return undefined
+    return tcp.writableLength === 0 || holding.has(tcp) ? tcp : undefined
+  }
+
+  return {
+    write(conn, frames) {
+      const tcp = readyFor(conn)
+      if (tcp === undefined) return false
+      if (!holding.has(tcp)) {
+        tcp.cork()
+        holding.add(tcp)
+        schedule()
+      }
+      tcp.write(frames)
+      if (tcp.writableLength > MAX_GATHERED_BYTES) {
+        holding.delete(tcp)
+        tcp.uncork()
+      }
+      return true
+    },
+    writeNow(conn, frames) {
+      const tcp = readyFor(conn)
+      tcp?.write(frames)
+      return tcp !== undefined
+    },
+    beforeEnd(work) {
+      due.push(work)
+      schedule()
+    },
+  }
+}
