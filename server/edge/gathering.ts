@@ -30,9 +30,12 @@ export function createGathering(): Gathering {
     scheduled = false
     const works = due
     due = []
-    for (const work of works) work()
-    for (const tcp of holding) tcp.uncork()
-    holding.clear()
+    try {
+      for (const work of works) work()
+    } finally {
+      for (const tcp of holding) tcp.uncork()
+      holding.clear()
+    }
   }
 
   function schedule(): void {
