@@ -4,13 +4,17 @@ import { createAddresses } from './edge/addresses.ts'
 import { createCredentials } from './edge/credentials.ts'
 import { createEntrance, type Entrance } from './edge/entrance.ts'
 import { createGate, type Gate } from './edge/gate.ts'
+import type { Gathering } from './edge/gathering.ts'
 import { createGuests, type Guests } from './edge/guests.ts'
+import { type Account, createIntake, type Intake } from './edge/intake.ts'
 import { createOrigins } from './edge/origins.ts'
 import type { RefreshDeps } from './edge/refresh.ts'
 import type { ScreeningDeps } from './edge/screening.ts'
 import type { Sockets, SocketsDeps } from './edge/sockets.ts'
 import { createTenure } from './edge/tenure.ts'
 import type { AccessEvents } from './observability/access-events.ts'
+import type { ByeEvent } from './protocol.ts'
+import { createAllowances } from './session/allowance.ts'
 import {
   type Authentication,
   createAuthentication,
@@ -41,6 +45,8 @@ export interface Access {
   /** Says who somebody is, and no more: for namespaces of an application. */
   readonly identify: Entrance
   readonly guests: Guests
+  /** For each connection from its beginning; undefined where nothing is limited. */
+  readonly watch: Intake['watch'] | undefined
   readonly trustProxy: (address: string, hop: number) => boolean
   stop(): void
 }
@@ -48,7 +54,10 @@ export interface Access {
 export interface AccessDeps {
   broker: Pick<Broker, 'control' | 'ledger'>
   events: AccessEvents
+  gathering: Gathering
   authorize: Authorize | undefined
+  /** Requests were refused on their arrival; beside ours, `other`. */
+  refusedEarly(event: string, count: number): void
   /** Not before the first connection. */
   sockets(): Sockets
 }
@@ -70,7 +79,11 @@ export function createAccess(config: Config, deps: AccessDeps): Access {
     },
     clockSkewMs: auth?.clockSkewMs ?? 0,
   })
-  const guests = createGuests(isTooLate, auth?.clockSkewMs ?? 0)
+  const guests = createGuests({
+    isTooLate,
+    began: (socket, { sender }) => void intake?.identified(socket, sender),
+    clockSkewMs: auth?.clockSkewMs ?? 0,
+  })
   const revocations = createRevocationList({
     store: deps.broker.control,
     revoked(revocation) {
@@ -94,14 +107,29 @@ export function createAccess(config: Config, deps: AccessDeps): Access {
     limits.maxConnectionsPerUser > 0
       ? createPlaces({ ledger: deps.broker.ledger, max: limits.maxConnectionsPerUser })
       : undefined
-  const gate = createGate({ policy, rates, abused })
+  const intake =
+    rates &&
+    createIntake({
+      ...{ rates, abused, tooSlow, address: addresses.of, gathering: deps.gathering },
+      allowances: createAllowances(limits.rates),
+      counted: deps.refusedEarly,
+      maxBacklogBytes: config.maxClientBacklogBytes,
+    })
+  const gate = createGate({ policy, limits: rates && intake && { rates, intake } })
 
-  function abused(id: string): void {
-    const connection = sockets().get(id)
-    if (connection === undefined) return
+  function abused({ conn, socketId, spender }: Account): void {
     events.expelled('ABUSE')
-    rates?.shutOut(connection.identity.sender, ABUSE_MS)
-    sockets().expel(connection, { code: 'ABUSE', reconnect: true, retryAfterMs: ABUSE_MS })
+    if (spender.user !== undefined) rates?.shutOut(spender.user, ABUSE_MS)
+    const bye: ByeEvent = { code: 'ABUSE', reconnect: true, retryAfterMs: ABUSE_MS }
+    const connection = sockets().get(socketId ?? '')
+    if (connection === undefined) guests.sendAway(conn, bye)
+    else sockets().expel(connection, bye)
+  }
+
+  function tooSlow({ conn, socketId }: Account): void {
+    const connection = sockets().get(socketId ?? '')
+    if (connection === undefined) conn.close(true)
+    else sockets().cutOff(connection.member)
   }
 
   /** Revoked between its handshake and now. */
@@ -111,7 +139,9 @@ export function createAccess(config: Config, deps: AccessDeps): Access {
 
   const credentials = createCredentials({ cookie: auth?.cookie, provenance })
   const identify = createEntrance({
-    ...{ authentication, credentials, places: undefined, rates: undefined },
+    ...{ authentication, credentials, places: undefined },
+    // A connection is counted once, in `/`; who was sent away is kept out everywhere.
+    rates: rates && { admit: rates.admit, spend: async () => undefined },
   })
 
   return {
@@ -119,17 +149,13 @@ export function createAccess(config: Config, deps: AccessDeps): Access {
     gate,
     identify,
     guests,
+    watch: intake?.watch,
     control: revocations.control,
     screening: { provenance, rates, address: addresses.of },
     refresh: { authentication, policy, refreshed: tenure.holds },
     sockets: {
       entrance: createEntrance({ authentication, credentials, places, rates }),
-      account: ({ id, conn, request }, { sender }) =>
-        gate.open({ id, conn }, () => ({
-          connection: id,
-          user: sender,
-          address: addresses.of(request),
-        })),
+      account: (socket, { sender }) => intake?.identified(socket, sender),
       began(connection) {
         tenure.holds(connection)
         if (!isTooLate(connection.identity)) return

@@ -53,6 +53,7 @@ export function createGatewaySockets(
     connectRefused: overloadEvents.connectRefused,
     handshakeRefused: events.handshakeRefused,
     screening: access.screening,
+    watch: access.watch,
   })
   const status = createStatus({
     trouble: broker.trouble,

@@ -100,6 +100,8 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
   const access = createAccess(config, {
     broker,
     events: observability.accessEvents,
+    gathering,
+    refusedEarly: observability.events.refusedEarly,
     authorize: overrides.authorize,
     sockets: () => sockets,
   })

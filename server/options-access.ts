@@ -10,6 +10,7 @@ export const DEFAULT_RATES = {
   LIMIT_CONNECTION_JOINS: '300/10s',
   LIMIT_CONNECTION_SENDS: '200/10s',
   LIMIT_CONNECTION_BYTES: '4MiB/10s',
+  LIMIT_CONNECTION_PACKETS: '2000/10s',
   LIMIT_USER_CONNECTS: '120/1m',
   LIMIT_USER_JOINS: '1000/10s',
   LIMIT_USER_SENDS: '400/10s',
@@ -34,6 +35,7 @@ const WHAT = {
   JOINS: 'room:join, room:history and room:members',
   SENDS: 'room:send and room:typing',
   BYTES: 'Bytes received',
+  PACKETS: 'Packets received, in every namespace and of any kind,',
 } as const
 
 function rates() {
@@ -41,7 +43,7 @@ function rates() {
     const [, whose = '', what = ''] = name.split('_')
     const meaning =
       name === 'LIMIT_REFUSALS'
-        ? 'RATE_LIMITED answers to one connection; beyond it, it is sent away with ABUSE.'
+        ? 'What one connection is refused by these limits; beyond it, it is sent away with ABUSE.'
         : `${WHAT[what as keyof typeof WHAT]} ${WHOSE[whose as keyof typeof WHOSE]}.`
     const unset = usual === 'off' ? 'Unset: off.' : `Unset: ${usual} with AUTH_MODE=jwt, else off.`
     const type = rate(what === 'BYTES' ? 'bytes' : 'count')

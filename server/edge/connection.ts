@@ -2,7 +2,7 @@ import type { Socket } from 'socket.io'
 import type { Line } from '../in-turn.ts'
 import type { ConnectionIds } from '../observability/events.ts'
 import type { Identity } from '../session/identity.ts'
-import type { Account } from './gate.ts'
+import type { Account } from './intake.ts'
 import type { SocketMember } from './outlet.ts'
 
 /**

@@ -37,7 +37,8 @@ export interface Embedding {
   onConnection?: OnConnection
   /**
    * Further namespaces by name, `/admin`: who connects to one has been identified as in `/`. Rooms live
-   * in `/` only, and limits count there. A connection ends with its token or its user's right.
+   * in `/` only; of limits, a connection's bytes and packets count in all. It ends with its token or its
+   * user's right.
    */
   namespaces?: Readonly<Record<string, OnConnection>>
 }

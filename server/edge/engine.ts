@@ -65,6 +65,17 @@ export function waitingBytes(conn: EngineConnection): number {
   return bytes
 }
 
+/** An engine.io packet before anything was made of it. */
+export interface IncomingPacket {
+  type: string
+  data?: unknown
+}
+
+/** In a listener of `packet`: nobody hears of it; engine.io still counts it as a sign of life. */
+export function swallow(packet: IncomingPacket): void {
+  packet.type = 'noop'
+}
+
 /** Shorter packets are parsed in no time, whatever is in them. */
 const DEEP_LENGTH = 2000
 /** Namespaces that a connection may ask for per second; a client asks once for each that it uses. */
@@ -84,7 +95,7 @@ export function createPacketLimits(): (conn: EngineConnection) => void {
   let since = performance.now()
 
   // One listener for all connections: each calls it as its own.
-  function count(this: EngineConnection, packet: { type: string; data?: unknown }): void {
+  function count(this: EngineConnection, packet: IncomingPacket): void {
     const { type, data } = packet
     if (type !== 'message' || typeof data !== 'string') return
     if (data.length > DEEP_LENGTH) packet.data = boundDepth(data)
@@ -153,6 +164,20 @@ export function terminateLater(conn: EngineConnection, transport: unknown = conn
     if (isRecord(socket) && typeof socket['terminate'] === 'function') socket['terminate']()
     else conn.close(true)
   }, LINGER_MS).unref()
+}
+
+/**
+ * Throws away unread what a connection that is being ended still sends: a flooder's next half second is
+ * on its way. Nobody waits for its answer to the close frame; it reads ours, and the end of the stream.
+ */
+export function stopReading(conn: EngineConnection): void {
+  const transport = conn.transport as unknown as Partial<WebSocketTransport>
+  const tcp = transport.socket?._socket
+  if (tcp === undefined) return
+  tcp.removeAllListeners('data')
+  tcp.resume()
+  if (conn.readyState === 'closed') tcp.end()
+  else conn.once('close', () => tcp.end())
 }
 
 function lengthOf(value: unknown): number {

@@ -15,7 +15,7 @@ export interface EntranceDeps {
   credentials(auth: unknown, request: IncomingMessage): Credentials
   /** Undefined: a user may have any number of connections. */
   places: Places | undefined
-  rates: RateLimits | undefined
+  rates: Pick<RateLimits, 'admit' | 'spend'> | undefined
 }
 
 /** @returns what throws, or rejects with, a GatewayError for whoever stays outside */
@@ -30,6 +30,7 @@ export function createEntrance(deps: EntranceDeps): Entrance {
   return async (socket) => {
     const identity = await identify(socket)
     const user = identity.sender
+    await rates?.admit(user)
     await rates?.spend({ user }, 'CONNECTS')
     if (places === undefined) return identity
     // Whatever ends it, also before it has been let in by everybody else.

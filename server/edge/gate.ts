@@ -1,8 +1,8 @@
-import type { Socket } from 'socket.io'
 import { GatewayError } from '../errors.ts'
 import { permit, type RoomAction, type RoomPolicy } from '../session/policy.ts'
-import type { RateLimits, Spender, Spending } from '../session/rates.ts'
+import type { RateLimits, Spending } from '../session/rates.ts'
 import type { Connection } from './connection.ts'
+import type { Intake } from './intake.ts'
 
 /** What every request for a room goes through before anything is done. */
 export interface Gate {
@@ -20,24 +20,13 @@ export interface Gate {
   charge(connection: Connection): Promise<void>
   /** Everybody may do everything, as often as they like: nobody needs to ask. */
   readonly idle: boolean
-  /** What a new connection's spending is counted on; undefined where nothing is limited. */
-  open(socket: Pick<Socket, 'id' | 'conn'>, spender: () => Spender): Account | undefined
-}
-
-/** Whose limits a connection's requests count for. */
-export interface Account {
-  readonly spender: Spender
-  /** It has sent more bytes than it may: nothing is done for it until then, ms since 1970. */
-  overdrawnUntil: number
 }
 
 export interface GateDeps {
   /** Undefined: everybody may do everything. */
   policy: RoomPolicy | undefined
   /** Undefined: as much as they like. */
-  rates: RateLimits | undefined
-  /** A connection that has been refused so often that it is to be sent away. */
-  abused(connectionId: string): void
+  limits: { rates: RateLimits; intake: Intake } | undefined
 }
 
 const SPENDING: Readonly<Record<RoomAction, Spending>> = {
@@ -47,7 +36,7 @@ const SPENDING: Readonly<Record<RoomAction, Spending>> = {
   send: 'SENDS',
 }
 
-export function createGate({ policy, rates, abused }: GateDeps): Gate {
+export function createGate({ policy, limits }: GateDeps): Gate {
   async function allows(
     { identity }: Connection,
     action: RoomAction,
@@ -64,7 +53,7 @@ export function createGate({ policy, rates, abused }: GateDeps): Gate {
     return allows(connection, 'history', room)
   }
 
-  const gate = rates === undefined ? policyAlone() : withRates(rates)
+  const gate = limits === undefined ? policyAlone() : withLimits(limits)
   return gate
 
   function policyAlone(): Gate {
@@ -74,39 +63,17 @@ export function createGate({ policy, rates, abused }: GateDeps): Gate {
       charge: async () => undefined,
       idle: policy === undefined,
       pass: ({ identity }, action, room) => permit(policy, identity, action, room),
-      open: () => undefined,
     }
   }
 
-  function withRates(rates: RateLimits): Gate {
-    const metersBytes = rates.limits('BYTES')
-
-    async function refused(id: string): Promise<void> {
-      if (await rates.refused(id)) abused(id)
-    }
-
-    async function receive(account: Account, id: string, bytes: number): Promise<void> {
-      try {
-        await rates.spend(account.spender, 'BYTES', bytes)
-      } catch (error) {
-        const { retryAfterMs = 0 } = error as GatewayError
-        account.overdrawnUntil = Date.now() + retryAfterMs
-        await refused(id) // also who sends what is no request
-      }
-    }
-
-    async function charge({ account, socket }: Connection, what: Spending): Promise<void> {
+  /** What connections share with others; their own limits have counted it on its arrival. */
+  function withLimits({ rates, intake }: NonNullable<GateDeps['limits']>): Gate {
+    async function charge({ account }: Connection, what: Spending): Promise<void> {
       if (account === undefined) return
-      const overdrawnMs = account.overdrawnUntil - Date.now()
-      if (overdrawnMs > 0) {
-        throw new GatewayError('RATE_LIMITED', 'more bytes than the limit', {
-          retryAfterMs: overdrawnMs,
-        })
-      }
       try {
         await rates.spend(account.spender, what)
       } catch (error) {
-        await refused(socket.id)
+        if (error instanceof GatewayError) intake.refused(account, what, error)
         throw error
       }
     }
@@ -116,16 +83,10 @@ export function createGate({ policy, rates, abused }: GateDeps): Gate {
       allows,
       charge: (connection) => charge(connection, 'JOINS'),
       idle: false,
-      async pass(connection, action, room) {
-        await charge(connection, SPENDING[action])
-        await permit(policy, connection.identity, action, room)
-      },
-      open({ id, conn }, spender) {
-        const account = { spender: spender(), overdrawnUntil: 0 }
-        if (metersBytes) {
-          conn.on('data', (data: string | Buffer) => void receive(account, id, data.length))
-        }
-        return account
+      pass(connection, action, room) {
+        const what = SPENDING[action]
+        const allowed = () => permit(policy, connection.identity, action, room)
+        return rates.limits(what) ? charge(connection, what).then(allowed) : allowed()
       },
     }
   }

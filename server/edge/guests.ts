@@ -1,6 +1,7 @@
 import type { Socket } from 'socket.io'
 import type { ByeEvent } from '../protocol.ts'
 import type { Identity } from '../session/identity.ts'
+import { stopReading, terminateLater } from './engine.ts'
 import { createTenure, type Tenure } from './tenure.ts'
 
 /**
@@ -9,6 +10,8 @@ import { createTenure, type Tenure } from './tenure.ts'
  */
 export interface Guests extends Pick<Tenure<Guest>, 'revoked' | 'disconnected' | 'stop'> {
   admit(socket: Socket, identity: Identity): void
+  /** Says good-bye in all of a connection's namespaces and ends it. */
+  sendAway(conn: Socket['conn'], bye: ByeEvent): void
 }
 
 interface Guest {
@@ -16,11 +19,14 @@ interface Guest {
   readonly identity: Identity
 }
 
-/** @param isTooLate revoked between its handshake and now */
-export function createGuests(
-  isTooLate: (identity: Identity) => boolean,
-  clockSkewMs: number,
-): Guests {
+export interface GuestsDeps {
+  /** Revoked between its handshake and now. */
+  isTooLate(identity: Identity): boolean
+  began(socket: Socket, identity: Identity): void
+  clockSkewMs: number
+}
+
+export function createGuests({ isTooLate, began, clockSkewMs }: GuestsDeps): Guests {
   const guests = new Set<Guest>()
   const tenure = createTenure<Guest>({ all: () => guests, expel, clockSkewMs })
 
@@ -36,11 +42,18 @@ export function createGuests(
       const guest = { socket, identity }
       guests.add(guest)
       tenure.holds(guest)
+      began(socket, identity)
       socket.once('disconnect', () => {
         guests.delete(guest)
         tenure.ended(guest)
       })
       if (isTooLate(identity)) socket.disconnect(true)
+    },
+    sendAway(conn, bye) {
+      for (const { socket } of guests) if (socket.conn === conn) socket.emit('gateway:bye', bye)
+      conn.close()
+      stopReading(conn)
+      terminateLater(conn)
     },
   }
 }

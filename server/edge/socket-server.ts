@@ -3,7 +3,12 @@ import { Server } from 'socket.io'
 import type { Acknowledgements } from './acknowledgements.ts'
 import { type Admission, createAdmission } from './admission.ts'
 import { watchArrivals } from './arrivals.ts'
-import { corkHandshake, createPacketLimits, parseUrlsOnce } from './engine.ts'
+import {
+  corkHandshake,
+  createPacketLimits,
+  type EngineConnection,
+  parseUrlsOnce,
+} from './engine.ts'
 import { admitHandshakes, admitReturns, type HandshakesDeps } from './handshakes.ts'
 import type { OverloadLevel } from './overload.ts'
 import { type ScreeningDeps, screenHandshakes } from './screening.ts'
@@ -28,6 +33,8 @@ export interface SocketServerOptions {
   connectRefused: HandshakesDeps['refused']
   handshakeRefused: (reason: string) => void
   screening: Omit<ScreeningDeps, 'refused'>
+  /** Counts what arrives on a connection; undefined where nothing is limited. */
+  watch: ((conn: EngineConnection) => void) | undefined
 }
 
 /** Time of one turn of the event loop for newcomers, ms; a handshake takes about 0.3. */
@@ -71,6 +78,8 @@ export function createSocketServer(
   admitReturns(io, { admission, refused })
   if (options.adapter !== undefined) io.adapter(options.adapter)
   io.engine.on('initial_headers', corkHandshake)
+  // First of all: what is refused is not looked at any further.
+  if (options.watch !== undefined) io.engine.on('connection', options.watch)
   io.engine.on('connection', createPacketLimits())
   io.engine.on('connection_error', (error: { code: number; message: string }) => {
     options.handshakeRefused(error.message)

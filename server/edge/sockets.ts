@@ -9,10 +9,10 @@ import { type Sessions, whoReturns } from '../session/sessions.ts'
 import type { Acknowledgements } from './acknowledgements.ts'
 import type { Connection } from './connection.ts'
 import { createDispatch } from './dispatch.ts'
-import { cutOff, takesFrames, terminateLater, waitingBytes } from './engine.ts'
+import { cutOff, stopReading, takesFrames, terminateLater, waitingBytes } from './engine.ts'
 import { admitting, type Entrance } from './entrance.ts'
-import type { Account } from './gate.ts'
 import type { Handlers } from './handlers.ts'
+import type { Account } from './intake.ts'
 import type { SocketMember } from './outlet.ts'
 
 export interface SocketsDeps {
@@ -216,6 +216,7 @@ export function createSockets(deps: SocketsDeps): Sockets {
       connection.leaving = true
       rooms.leaveAll(connection.member)
       self.sendAway(connection, bye)
+      stopReading(connection.socket.conn)
       terminateLater(connection.socket.conn)
     },
     cutOff({ id, socket }) {

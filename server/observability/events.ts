@@ -97,6 +97,11 @@ export function createEvents(deps: { logger: Logger; metrics: Metrics; notes: Op
       if (code === 'INTERNAL') logger.error({ ...ids, event, err: cause }, 'request failed')
       else logger.debug({ ...ids, event, code }, 'request refused')
     },
+    /** Over a limit on arrival, several at once: these come in floods. */
+    refusedEarly(event: string, count: number): void {
+      metrics.refused.inc({ event, code: 'RATE_LIMITED' }, count)
+      if (event === 'room:send') metrics.sends.inc({ outcome: 'RATE_LIMITED' }, count)
+    },
     ignored(event: string): void {
       metrics.ignored.inc({ event })
     },

@@ -3,7 +3,7 @@ import { GatewayError } from '../errors.ts'
 import type { UserLedger } from './user-ledger.ts'
 
 export type Scope = 'CONNECTION' | 'USER' | 'ADDRESS'
-export type Spending = 'CONNECTS' | 'JOINS' | 'SENDS' | 'BYTES'
+export type Spending = 'CONNECTS' | 'JOINS' | 'SENDS' | 'BYTES' | 'PACKETS'
 
 /** So many in so long a time. */
 export interface Rate {
@@ -15,28 +15,28 @@ export type Rates = Partial<Record<`LIMIT_${Scope}_${Spending}` | 'LIMIT_REFUSAL
 
 /** Who spends; what is absent is not limited. */
 export interface Spender {
-  connection?: string
   user?: string
   address?: string | undefined
 }
 
 /**
- * Counts what is spent, per connection and address on this instance, per user over all of them. Windows
- * are fixed: they begin with the first spending.
+ * Counts what connections spend of limits that they share with others (their own: allowance.ts), per
+ * address on this instance, per user over all of them. Windows are fixed: they begin with the first
+ * spending.
  */
 export interface RateLimits {
   /**
-   * Spends, first of the narrowest limit: who is over it takes nothing of the wider ones.
+   * Spends, first of the narrower limit: who is over it takes nothing of the wider one.
    *
    * @throws GatewayError RATE_LIMITED with `retryAfterMs`
    */
   spend(spender: Spender, what: Spending, amount?: number): Promise<void>
   /** Whether anything of this is limited. */
   limits(what: Spending): boolean
-  /** Counts a refusal; says whether the connection has had so many that it is to be sent away. */
-  refused(connection: string): Promise<boolean>
   /** Nothing of this user for so long, on this instance: for who was sent away and comes back at once. */
   shutOut(user: string, forMs: number): void
+  /** @throws GatewayError RATE_LIMITED with `retryAfterMs` for who was shut out */
+  admit(user: string): Promise<void>
   stop(): void
 }
 
@@ -44,12 +44,19 @@ export interface RateLimits {
 const SHARE_MS = 200
 /** Users who are told of in one exchange; those beyond it are limited by each instance on its own. */
 const MAX_SHARED = 5000
-const SCOPES = ['CONNECTION', 'USER', 'ADDRESS'] as const
+const SCOPES = ['USER', 'ADDRESS'] as const
 const WORDS: Readonly<Record<Spending, string>> = {
   CONNECTS: 'new connections',
   JOINS: 'joins and reads',
   SENDS: 'messages',
   BYTES: 'bytes',
+  PACKETS: 'packets',
+}
+
+/** What a client is told of a limit. */
+export function wordsOf(scope: Scope, what: Spending, { count, perMs }: Rate): string {
+  const whose = scope === 'CONNECTION' ? 'of one connection' : `of one ${scope.toLowerCase()}`
+  return `more than ${count} ${WORDS[what]} in ${perMs / 1000} s ${whose}`
 }
 
 export function createRateLimits(deps: {
@@ -61,6 +68,7 @@ export function createRateLimits(deps: {
   const now = deps.now ?? Date.now
   const limiters = new Map<string, { limiter: RateLimiterMemory; rate: Rate }>()
   for (const [name, rate] of Object.entries(rates)) {
+    if (!SCOPES.some((scope) => name.startsWith(`LIMIT_${scope}_`))) continue
     const options = { points: rate.count, duration: rate.perMs / 1000, keyPrefix: '' }
     limiters.set(name, { limiter: new RateLimiterMemory(options), rate })
   }
@@ -68,12 +76,6 @@ export function createRateLimits(deps: {
   /** Spent here since the last exchange, by user, of each limit. */
   const unshared = new Map<string, Map<string, number>>()
   let timer: NodeJS.Timeout | undefined
-
-  function refusal(scope: Scope, what: Spending, { count, perMs }: Rate, retryAfterMs: number) {
-    const whose = scope === 'CONNECTION' ? 'of one connection' : `of one ${scope.toLowerCase()}`
-    const message = `more than ${count} ${WORDS[what]} in ${perMs / 1000} s ${whose}`
-    return new GatewayError('RATE_LIMITED', message, { retryAfterMs: Math.max(1, retryAfterMs) })
-  }
 
   function share(name: string, user: string, amount: number): void {
     const spent = unshared.get(name) ?? new Map<string, number>()
@@ -109,43 +111,37 @@ export function createRateLimits(deps: {
     }
   }
 
-  async function spendOf(scope: Scope, key: string, what: Spending, amount: number): Promise<void> {
+  async function spendOf(
+    scope: 'USER' | 'ADDRESS',
+    key: string,
+    what: Spending,
+    amount: number,
+  ): Promise<void> {
     const name = `LIMIT_${scope}_${what}`
     const known = limiters.get(name)
     if (known === undefined) return
     try {
       await known.limiter.consume(key, amount)
     } catch (thrown) {
-      throw refusal(scope, what, known.rate, (thrown as RateLimiterRes).msBeforeNext)
+      const retryAfterMs = Math.max(1, (thrown as RateLimiterRes).msBeforeNext)
+      throw new GatewayError('RATE_LIMITED', wordsOf(scope, what, known.rate), { retryAfterMs })
     }
     if (scope === 'USER') share(name, key, amount)
   }
 
   return {
-    async spend({ connection, user, address }, what, amount = 1) {
-      if (what === 'CONNECTS' && user !== undefined) {
-        const out = await excluded.get(user)
-        if (out !== null && out.msBeforeNext > 0) {
-          const message = 'user: was sent away for asking too much'
-          throw new GatewayError('RATE_LIMITED', message, { retryAfterMs: out.msBeforeNext })
-        }
-      }
-      const keys = { CONNECTION: connection, USER: user, ADDRESS: address }
-      for (const scope of SCOPES) {
-        const key = keys[scope]
-        if (key !== undefined) await spendOf(scope, key, what, amount)
-      }
+    async spend({ user, address }, what, amount = 1) {
+      if (user !== undefined) await spendOf('USER', user, what, amount)
+      if (address !== undefined) await spendOf('ADDRESS', address, what, amount)
     },
     limits: (what) => SCOPES.some((scope) => limiters.has(`LIMIT_${scope}_${what}`)),
-    async refused(connection) {
-      const known = limiters.get('LIMIT_REFUSALS')
-      if (known === undefined) return false
-      return known.limiter.consume(connection).then(
-        () => false,
-        () => true,
-      )
-    },
     shutOut: (user, forMs) => void excluded.block(user, forMs / 1000),
+    async admit(user) {
+      const out = await excluded.get(user)
+      if (out === null || out.msBeforeNext <= 0) return
+      const message = 'user: was sent away for asking too much'
+      throw new GatewayError('RATE_LIMITED', message, { retryAfterMs: out.msBeforeNext })
+    },
     stop() {
       clearTimeout(timer)
     },

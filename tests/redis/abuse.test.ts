@@ -4,6 +4,7 @@ import { connectClient } from '../support/client.ts'
 import { eventually } from '../support/eventually.ts'
 import { type InProcessGateway, startInProcess } from '../support/in-process.ts'
 import { createIssuer, type Issuer } from '../support/issuer.ts'
+import { connectRaw } from '../support/raw-connection.ts'
 import { startRedis } from '../support/redis-server.ts'
 import { refusalOf } from '../support/refusal.ts'
 import { testScope } from '../support/test-scope.ts'
@@ -17,15 +18,20 @@ beforeAll(async () => {
   const redis = await startRedis(scope)
   issuer = await createIssuer(scope)
   const start = () =>
-    startInProcess(scope, {
-      ...issuer.env,
-      REDIS_URL: redis.url(),
-      LIMIT_CONNECTION_SENDS: '20/10s',
-      LIMIT_USER_SENDS: '60/60s',
-      LIMIT_CONNECTION_JOINS: '10/10s',
-      LIMIT_CONNECTION_BYTES: '64KiB/10s',
-      LIMIT_REFUSALS: '15/10s',
-    })
+    startInProcess(
+      scope,
+      {
+        ...issuer.env,
+        REDIS_URL: redis.url(),
+        LIMIT_CONNECTION_SENDS: '20/10s',
+        LIMIT_USER_SENDS: '60/60s',
+        LIMIT_CONNECTION_JOINS: '10/10s',
+        LIMIT_CONNECTION_BYTES: '64KiB/10s',
+        LIMIT_CONNECTION_PACKETS: '50/10s',
+        LIMIT_REFUSALS: '15/10s',
+      },
+      { namespaces: { '/app': (socket) => socket.on('say', (reply) => reply('heard')) } },
+    )
   gateways = await Promise.all([start(), start(), start()])
 }, 60_000)
 
@@ -91,4 +97,83 @@ test('joins, and bytes of what is no request, count as well', async () => {
   for (let number = 0; number < 40; number += 1) noisy.socket.emit('noise', 'x'.repeat(8000))
   await noisy.next('disconnect')
   expect(noisy.received('gateway:bye')).toMatchObject([{ code: 'ABUSE' }])
+})
+
+test('what is no valid request counts like any other', async () => {
+  const client = await connect('careless')
+  const codes: string[] = []
+  for (let number = 0; number < 30; number += 1) {
+    const reply = await client.request('room:send', { room: 'r', nonsense: number })
+    codes.push(reply.ok ? 'ok' : reply.error.code)
+  }
+  expect(codes).toEqual([...Array(20).fill('BAD_REQUEST'), ...Array(10).fill('RATE_LIMITED')])
+})
+
+test.each([
+  ['the namespace written out', '2/,1["room:send",{"room":"r","id":"1","body":1}]'],
+  ['a space', '21[ "room:send",{"room":"r","id":"1","body":1}]'],
+  ['an escape', '21["room\\u003asend",{"room":"r","id":"1","body":1}]'],
+  ['a long id', `2${'0'.repeat(200)}1["room:send",{"room":"r","id":"1","body":1}]`],
+  ['requests that no limit is for', '21["room:leave",{"room":"r"}]'],
+  ['events that nobody knows', '21["noise",1]'],
+  ['acknowledgements of nothing', '31[1]'],
+])('a flood in disguise ends as well: %s', async (how, packet) => {
+  const connection = await connectRaw(scope, gateways[0]?.url ?? '')
+  connection.socket.send(
+    `40${JSON.stringify({ token: await issuer.token({ ...claims, sub: how }) })}`,
+  )
+  await connection.packet(/^40/)
+  for (let number = 0; number < 100; number += 1) connection.socket.send(`4${packet}`)
+  await eventually(() => !connection.open, { what: 'its end' })
+  expect(await connection.packet(/^42\["gateway:bye"/)).toContain('ABUSE')
+})
+
+test('refusals of one turn are answered one by one, also where an event has attachments', async () => {
+  const connection = await connectRaw(scope, gateways[0]?.url ?? '')
+  const token = await issuer.token({ ...claims, sub: 'bursts' })
+  connection.socket.send(`40${JSON.stringify({ token })}`)
+  await connection.packet(/^40/)
+  for (let number = 0; number < 30; number += 1) {
+    const body = number < 20 ? `${number}` : '{"_placeholder":true,"num":0}'
+    const request = `${number}["room:send",{"room":"r","id":"${number}","body":${body}}]`
+    connection.socket.send(number < 20 ? `42${request}` : `451-${request}`)
+    if (number >= 20) connection.socket.send(Buffer.from('attachment'))
+  }
+  for (let number = 0; number < 30; number += 1) {
+    const reply = await connection.packet(new RegExp(`^43${number}\\[`))
+    expect(reply).toContain(number < 20 ? '"ok":true' : '"code":"RATE_LIMITED"')
+  }
+  // Nothing is half there.
+  connection.socket.send('4230["gateway:hello",{}]')
+  expect(await connection.packet(/^4330\[/)).toContain('"ok":true')
+})
+
+test('in an application’s namespaces what arrives counts as well; who was sent away stays out', async () => {
+  const token = await issuer.token({ ...claims, sub: 'guest' })
+  const connection = await connectRaw(scope, gateways[0]?.url ?? '')
+  connection.socket.send(`40/app,${JSON.stringify({ token })}`)
+  await connection.packet(/^40\/app,/)
+  for (let number = 0; number < 60; number += 1) connection.socket.send(`42/app,${number}["say"]`)
+  expect(await connection.packet(/^43\/app,49\[/)).toBe('43/app,49["heard"]')
+  expect(await connection.packet(/^43\/app,50\[/)).toMatch(/"RATE_LIMITED".*"retryAfterMs":\d+/)
+  for (let number = 60; number < 70; number += 1) connection.socket.send(`42/app,${number}["say"]`)
+  expect(await connection.packet(/^42\/app,\["gateway:bye"/)).toContain('"code":"ABUSE"')
+  await eventually(() => !connection.open, { what: 'its end' })
+  const url = `${gateways[0]?.url}/app`
+  expect(await refusalOf(scope, url, { auth: { token } })).toBe('RATE_LIMITED')
+})
+
+test('who is cut and goes on writing is not read, and its connection ends', async () => {
+  const connection = await connectRaw(scope, gateways[0]?.url ?? '')
+  const token = await issuer.token({ ...claims, sub: 'deaf' })
+  connection.socket.send(`40${JSON.stringify({ token })}`)
+  await connection.packet(/^40/)
+  // A frame like any other but for its mask of zeros; it never answers a close frame.
+  const text = Buffer.from('421["room:send",{"room":"r","id":"1","body":1}]')
+  const frame = Buffer.concat([Buffer.from([0x81, 0x80 | text.length, 0, 0, 0, 0]), text])
+  const writing = setInterval(() => connection.writeBytes(frame), 1)
+  scope.defer(() => clearInterval(writing))
+  expect(await connection.packet(/^42\["gateway:bye"/)).toContain('ABUSE')
+  await eventually(() => !connection.open, { what: 'its end' })
+  clearInterval(writing)
 })
