@@ -100,6 +100,9 @@ test('a cluster: every primary is visited, and what keeps us from one is named',
   const [, other] = await cluster.primaries()
   if (other === undefined) throw new Error('no second primary')
   const heir = await cluster.replicaOf(other)
+  for (const node of cluster.nodes) {
+    await node.cli('CONFIG', 'SET', 'cluster-node-timeout', '2000') // who is silent has failed
+  }
   await Promise.all([other.kill(), heir.kill()])
   await eventually(
     async () => (await replica.cli('CLUSTER', 'INFO')).includes('cluster_state:fail'),

@@ -31,6 +31,8 @@ export interface SentinelOptions
 }
 
 const MASTER = 'rooms-primary'
+/** By default Sentinels look every 2 to 10 s, and so long it takes them to agree after each change. */
+const OFTEN = ['INFO-PERIOD', '500', 'PUBLISH-PERIOD', '500', 'ASK-PERIOD', '500']
 const QUORUM = 2
 
 export async function startRedisSentinel(
@@ -79,6 +81,8 @@ export async function startRedisSentinel(
       }),
     ),
   )
+
+  await Promise.all(sentinels.map((sentinel) => sentinel.cli('SENTINEL', 'DEBUG', ...OFTEN)))
 
   /** Ports that Sentinels name as the primary's. */
   async function named(): Promise<number[]> {
