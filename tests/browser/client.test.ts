@@ -7,7 +7,7 @@ import { type Client, connectClient } from '../support/client.ts'
 import { type GatewayProcess, startGateway } from '../support/gateway-process.ts'
 import { startHaproxy } from '../support/haproxy.ts'
 import { startInProcess } from '../support/in-process.ts'
-import { startRedis } from '../support/redis-server.ts'
+import { type RedisServer, startRedis } from '../support/redis-server.ts'
 import type { Scope } from '../support/scope.ts'
 import { testScope } from '../support/test-scope.ts'
 import { type ClientPage, clientPage, openPage, serveClient } from './client-page.ts'
@@ -63,38 +63,52 @@ const numbered = (prefix: string, count: number) =>
   Array.from({ length: count }, (_, index) => `${prefix} ${index + 1}`)
 
 describe('two instances behind HAProxy, over Redis', () => {
-  async function startTwo() {
+  /** One for all tests: what they kill comes back in its place. */
+  let redis: RedisServer
+  let gateways: GatewayProcess[]
+  let url: string
+  const start = (port = '0') =>
+    startGateway(suite, { env: { REDIS_URL: redis.url(), PORT: port, LOG_LEVEL: 'info' } })
+  beforeAll(async () => {
+    redis = await startRedis(suite)
+    gateways = await Promise.all([start(), start()])
+    url = (await startHaproxy(suite, { backends: gateways })).url
+  })
+
+  async function open() {
     const scope = testScope()
-    const redis = await startRedis(scope)
-    const start = (port = '0') =>
-      startGateway(scope, { env: { REDIS_URL: redis.url(), PORT: port, LOG_LEVEL: 'info' } })
-    const gateways = await Promise.all([start(), start()])
-    const { url } = await startHaproxy(scope, { backends: gateways })
     const context = await person(scope)
     const page = await openPage(context, url)
-    const serving = async (of: ClientPage): Promise<GatewayProcess> => {
-      const { instance } = await of.status()
-      const found = gateways.find((gateway) => gateway.instance === instance)
-      if (!found) throw new Error(`no instance ${instance}`)
-      return found
-    }
-    /** kill -9; another one takes its place. */
-    const killServing = async (of: ClientPage) => {
-      const gateway = await serving(of)
-      gateway.signal('SIGKILL')
-      await gateway.exited
-      gateways[gateways.indexOf(gateway)] = await start(String(gateway.port))
-    }
     const check = async (room: string, expected: unknown[]) => {
       expect(await logOf(await connectClient(scope, url), room)).toEqual(expected)
     }
-    return { scope, redis, gateways, url, context, page, killServing, check }
+    return { scope, context, page, check }
+  }
+
+  async function serving(page: ClientPage): Promise<GatewayProcess> {
+    const { instance } = await page.status()
+    const found = gateways.find((gateway) => gateway.instance === instance)
+    if (!found) throw new Error(`no instance ${instance}`)
+    return found
+  }
+
+  /** Another one takes the place of an instance that has ended. */
+  async function replace(gateway: GatewayProcess): Promise<void> {
+    await gateway.exited
+    gateways[gateways.indexOf(gateway)] = await start(String(gateway.port))
+  }
+
+  /** kill -9 */
+  async function killServing(page: ClientPage): Promise<void> {
+    const gateway = await serving(page)
+    gateway.signal('SIGKILL')
+    await replace(gateway)
   }
 
   test(
     'a reload in the middle of sending: all are stored, once, in order (D2, D3)',
     async () => {
-      const { page, check } = await startTwo()
+      const { page, check } = await open()
       await page.begin('reload')
       await live(page)
       await page.sendMany('early', SENDS)
@@ -112,7 +126,7 @@ describe('two instances behind HAProxy, over Redis', () => {
   test(
     'the serving instance is killed while it is sent to (D1, D2, D5)',
     async () => {
-      const { page, killServing, check } = await startTwo()
+      const { page, check } = await open()
       await page.begin('kill')
       await live(page)
       await page.sendMany('m', SENDS)
@@ -136,7 +150,7 @@ describe('two instances behind HAProxy, over Redis', () => {
   test(
     'Redis is gone for some seconds: degraded, nothing is lost (D7)',
     async () => {
-      const { page, redis, check } = await startTwo()
+      const { page, check } = await open()
       await page.begin('outage')
       await live(page)
       await redis.cli('SAVE')
@@ -157,7 +171,7 @@ describe('two instances behind HAProxy, over Redis', () => {
   test(
     'offline pages catch up, and send what was written meanwhile, also over a reload',
     async () => {
-      const { scope, page, context, url, check } = await startTwo()
+      const { scope, page, context, check } = await open()
       const other = await openPage(await person(scope), url)
       await Promise.all([page.begin('offline'), other.begin('offline')])
       await Promise.all([live(page), live(other)])
@@ -193,7 +207,7 @@ describe('two instances behind HAProxy, over Redis', () => {
   test(
     'two pages stay identical through kills of their instances (D3, D4, D5)',
     async () => {
-      const { scope, page, url, killServing } = await startTwo()
+      const { scope, page } = await open()
       const other = await openPage(await person(scope), url)
       await Promise.all([page.begin('same'), other.begin('same')])
       await Promise.all([live(page), live(other)])
@@ -220,15 +234,15 @@ describe('two instances behind HAProxy, over Redis', () => {
   test(
     'an instance that stops hands its clients over; nobody waits for a time-out (D10)',
     async () => {
-      const { page, gateways, check } = await startTwo()
+      const { page, check } = await open()
       await page.begin('drain')
       await live(page)
       await page.sendMany('m', 50)
-      const { instance } = await page.status()
-      await gateways.find((gateway) => gateway.instance === instance)?.stop()
+      const gateway = await serving(page)
+      await gateway.stop()
       await settled(page)
       await live(page)
-      expect((await page.status()).instance).not.toBe(instance)
+      expect((await page.status()).instance).not.toBe(gateway.instance)
       await check('drain', numbered('m', 50))
       expect(page.complaints).toEqual([])
     },
