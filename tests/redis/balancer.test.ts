@@ -64,11 +64,11 @@ test('an instance that is not ready gets no new clients after two failed checks,
   const redis = await startRedis(scope)
   const link = await startTcpProxy(scope, { target: redis })
   const follows = { READY_FOLLOWS_REDIS: 'true' }
-  const first = await startInstance(scope, 'first', redis, {
-    ...follows,
-    WEBSOCKET_REDIS_URL: `redis://127.0.0.1:${link.port}`,
-  })
-  const second = await startInstance(scope, 'second', redis, follows)
+  const behind = { ...follows, WEBSOCKET_REDIS_URL: `redis://127.0.0.1:${link.port}` }
+  const [first, second] = await Promise.all([
+    startInstance(scope, 'first', redis, behind),
+    startInstance(scope, 'second', redis, follows),
+  ])
   const haproxy = await startHaproxy(scope, { backends: [first, second] })
   const both = await arrivals(haproxy.url, 8)
   expect(new Set(both)).toEqual(new Set(['first', 'second']))
@@ -95,8 +95,10 @@ test('D10: an instance that drains hands its clients over through the balancer; 
   const scope = testScope()
   const redis = await startRedis(scope)
   const quick = { DRAIN_PERIOD: '2s' }
-  const first = await startInstance(scope, 'first', redis, quick)
-  const second = await startInstance(scope, 'second', redis, quick)
+  const [first, second] = await Promise.all([
+    startInstance(scope, 'first', redis, quick),
+    startInstance(scope, 'second', redis, quick),
+  ])
   const haproxy = await startHaproxy(scope, { backends: [first, second] })
 
   const problems: string[] = []

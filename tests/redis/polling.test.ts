@@ -19,7 +19,7 @@ async function startPollingPair(scope: Scope) {
         ENABLE_WEBSOCKET_SUPPORT: 'false',
       },
     })
-  const gateways = [await start('one'), await start('two')]
+  const gateways = await Promise.all([start('one'), start('two')])
   await Promise.all(gateways.map((gateway) => gateway.ready()))
   return { gateways, haproxy: await startHaproxy(scope, { backends: gateways }) }
 }

@@ -61,7 +61,7 @@ test('the first user of a room and the last one are told once, whichever instanc
         WEBHOOK_SECRET_FILE: secretFile,
       },
     })
-  const [one, two] = [await start('one'), await start('two')]
+  const [one, two] = await Promise.all([start('one'), start('two')])
   await Promise.all([one.ready(), two.ready()])
   const enter = async (gateway: GatewayProcess, session: string, room: string) => {
     const client = await connectClient(scope, gateway.url, { session })
