@@ -4,6 +4,8 @@ import { type RedisOptions, type RedisServer, redisQuote, startRedis } from './r
 import type { Scope } from './scope.ts'
 
 const SLOTS = 16_384
+/** Each look is a process per node: many of them keep the nodes from what is waited for. */
+const LOOK_MS = 100
 
 /** A Redis Cluster of real servers on loopback ports: as many replicas as primaries. */
 export interface RedisCluster {
@@ -119,7 +121,7 @@ export async function startRedisCluster(
     async whole() {
       await eventually(
         async () => (await Promise.all(running().map(healthy))).every((each) => each),
-        { what: 'a whole cluster', timeoutMs: 30_000 },
+        { what: 'a whole cluster', intervalMs: LOOK_MS, timeoutMs: 30_000 },
       )
     },
     async moveSlot(slot, to, between) {
@@ -140,7 +142,7 @@ export async function startRedisCluster(
         await eventually(
           async () =>
             /^(OK|NOKEY)/.test(await from.cli('MIGRATE', ...target, ...auth, 'KEYS', ...some)),
-          { what: 'a slot that can be moved', timeoutMs: 20_000 },
+          { what: 'a slot that can be moved', intervalMs: LOOK_MS, timeoutMs: 20_000 },
         )
         if (batch === 0) await between?.()
       }
@@ -152,6 +154,7 @@ export async function startRedisCluster(
       await replica.cli('CLUSTER', 'FAILOVER')
       await eventually(async () => (await replica.cli('ROLE')).startsWith('master'), {
         what: 'a replica that takes over',
+        intervalMs: LOOK_MS,
         timeoutMs: 15_000,
       })
       return replica
@@ -162,7 +165,7 @@ export async function startRedisCluster(
           const line = (await view()).find(({ id }) => id === idOf(primary))
           return line?.slots.length === 0
         },
-        { what: 'a replica that replaces its primary', timeoutMs: 20_000 },
+        { what: 'a replica that replaces its primary', intervalMs: LOOK_MS, timeoutMs: 20_000 },
       )
     },
     freeze(node) {
@@ -208,7 +211,7 @@ async function form(
     const primary = nodes[index] as RedisServer
     await eventually(
       async () => (await replica.cli('CLUSTER', 'REPLICATE', idOf(primary))) === 'OK',
-      { what: 'a replica that knows its primary', timeoutMs: 20_000 },
+      { what: 'a replica that knows its primary', intervalMs: LOOK_MS, timeoutMs: 20_000 },
     )
   }
   // Everybody knows everybody, replicas included: whoever starts is shown the whole.
@@ -222,7 +225,7 @@ async function form(
         )
       })
     },
-    { what: 'a cluster whose nodes know each other', timeoutMs: 20_000 },
+    { what: 'a cluster whose nodes know each other', intervalMs: LOOK_MS, timeoutMs: 20_000 },
   )
   await cluster.whole()
 }

@@ -31,6 +31,8 @@ export interface SentinelOptions
 }
 
 const MASTER = 'rooms-primary'
+/** Each look is a process per server: many of them keep these from what is waited for. */
+const LOOK_MS = 100
 /** By default Sentinels look every 2 to 10 s, and so long it takes them to agree after each change. */
 const OFTEN = ['INFO-PERIOD', '500', 'PUBLISH-PERIOD', '500', 'ASK-PERIOD', '500']
 const QUORUM = 2
@@ -134,7 +136,7 @@ export async function startRedisSentinel(
             )
           )
         },
-        { what: 'a whole set of Sentinels and servers', timeoutMs: 40_000 },
+        { what: 'a whole set of Sentinels and servers', intervalMs: LOOK_MS, timeoutMs: 40_000 },
       )
     },
     async failOver() {
