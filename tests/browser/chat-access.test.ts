@@ -1,10 +1,10 @@
-import axe from 'axe-core'
 import type { Browser } from 'playwright-core'
 import { beforeAll, expect, test } from 'vitest'
 import { launchBrowser } from '../support/browser.ts'
 import { type GatewayProcess, startGateway } from '../support/gateway-process.ts'
 import { testScope } from '../support/test-scope.ts'
-import { type ChatPage, openChat } from './chat-page.ts'
+import { openChat } from './chat-page.ts'
+import { axeFindings } from './watched-page.ts'
 
 const suite = testScope()
 let browser: Browser
@@ -13,12 +13,6 @@ beforeAll(async () => {
   browser = await launchBrowser(suite)
   gateway = await startGateway(suite, { env: { MAX_BODY_BYTES: '200' } })
 })
-
-async function findings({ page }: ChatPage): Promise<string[]> {
-  await page.evaluate(axe.source)
-  const { violations } = await page.evaluate<axe.AxeResults>('axe.run()')
-  return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`)
-}
 
 test.each([
   ['light', 1280],
@@ -39,11 +33,11 @@ test.each([
   await ada.say('Of mine')
   await ada.say('Refused '.repeat(40))
   await ada.message('refused').waitFor()
-  expect(await findings(ada)).toEqual([])
+  expect(await axeFindings(ada)).toEqual([])
 
   if (width < 800) {
     await ada.press('Rooms')
-    expect(await findings(ada)).toEqual([])
+    expect(await axeFindings(ada)).toEqual([])
     await ada.page.keyboard.press('Escape')
   }
   await ada.press('Try it')
@@ -51,7 +45,7 @@ test.each([
   await ada.waitForFact('reconnections', '1')
   await ada.press('Go offline')
   await ada.waitForFact('connection-state', 'Offline')
-  expect(await findings(ada)).toEqual([])
+  expect(await axeFindings(ada)).toEqual([])
   expect(ada.complaints).toEqual([])
 })
 
@@ -66,7 +60,7 @@ test('the theme switch turns the page over, and is remembered', async () => {
   expect(await toggle.getAttribute('aria-pressed')).toBe('true')
   const dark = await ground()
   expect(dark).not.toBe(light)
-  expect(await findings(ada)).toEqual([])
+  expect(await axeFindings(ada)).toEqual([])
   await ada.page.reload()
   await ada.waitForFact('connection-state', 'Live')
   expect(await ground()).toBe(dark)

@@ -1,6 +1,7 @@
-import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-core'
+import type { Browser, BrowserContextOptions, Locator } from 'playwright-core'
 import { eventually } from '../support/eventually.ts'
 import type { Scope } from '../support/scope.ts'
+import { openWatchedPage, type WatchedPage } from './watched-page.ts'
 
 /** A message as the page shows it. */
 export interface ShownMessage {
@@ -15,10 +16,7 @@ export interface ShownMessage {
 }
 
 /** The chat page in a browser context of its own: another person, as far as the page can tell. */
-export interface ChatPage {
-  readonly page: Page
-  /** Console errors and warnings, uncaught errors, CSP violations. */
-  readonly complaints: readonly string[]
+export interface ChatPage extends WatchedPage {
   say(text: string): Promise<void>
   /** Presses a button by its name. */
   press(button: string): Promise<void>
@@ -62,8 +60,8 @@ const READ_HISTORY = `(() => {
   return [...rows].sort(([a], [b]) => a - b).map(([, row]) => row)
 })()`
 
-const REPORT_VIOLATIONS = `addEventListener('securitypolicyviolation', (event) =>
-  console.error('CSP violation: ' + event.violatedDirective + ' ' + event.blockedURI))`
+/** Each look is work for the page: many of them keep it from what is waited for. */
+const LOOK_MS = 100
 
 /** Opens the page in `room` and gives the name; resolves once it is live. */
 export async function openChat(
@@ -72,16 +70,12 @@ export async function openChat(
   { url, room, name }: { url: string; room: string; name: string },
   options: BrowserContextOptions = {},
 ): Promise<ChatPage> {
-  const context = await browser.newContext(options)
-  scope.defer(() => context.close())
-  const page = await context.newPage()
-  const complaints: string[] = []
-  page.on('console', (message) => {
-    if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text())
-  })
-  page.on('pageerror', (error) => complaints.push(String(error)))
-  await page.addInitScript(REPORT_VIOLATIONS)
-  await page.goto(`${url}/#room=${encodeURIComponent(room)}`)
+  const { page, complaints } = await openWatchedPage(
+    scope,
+    browser,
+    `${url}/#room=${encodeURIComponent(room)}`,
+    options,
+  )
   await page.getByRole('textbox', { name: 'Your name' }).fill(name)
   await page.getByRole('button', { name: 'Continue' }).click()
 
@@ -108,7 +102,7 @@ export async function openChat(
           last = await fact(testId)
           return matches(last, text)
         },
-        { what: `${testId} to be ${text}`, timeoutMs: 20_000 },
+        { what: `${testId} to be ${text}`, timeoutMs: 20_000, intervalMs: LOOK_MS },
       ).catch((error: unknown) => {
         throw new Error(`${testId} is "${last}" and not ${text}`, { cause: error })
       })
@@ -120,10 +114,12 @@ export async function openChat(
         last = await history()
         return wanted(last) ? last : undefined
       }
-      return eventually(look, { timeoutMs: 20_000 }).catch((error: unknown) => {
-        const tail = JSON.stringify(last.slice(-5))
-        throw new Error(`the history ends in ${tail} (${last.length} in all)`, { cause: error })
-      })
+      return eventually(look, { timeoutMs: 20_000, intervalMs: LOOK_MS }).catch(
+        (error: unknown) => {
+          const tail = JSON.stringify(last.slice(-5))
+          throw new Error(`the history ends in ${tail} (${last.length} in all)`, { cause: error })
+        },
+      )
     },
     message: (text) => page.getByRole('log').getByRole('listitem').filter({ hasText: text }),
     async scrollUp() {

@@ -1,12 +1,10 @@
-import type { Browser, Page } from 'playwright-core'
+import type { Browser } from 'playwright-core'
 import { eventually } from '../support/eventually.ts'
 import type { Scope } from '../support/scope.ts'
+import { openWatchedPage, type WatchedPage } from './watched-page.ts'
 
 /** The operations page in a browser context of its own. */
-export interface OpsPage {
-  readonly page: Page
-  /** Console errors and warnings, uncaught errors, CSP violations. */
-  readonly complaints: readonly string[]
+export interface OpsPage extends WatchedPage {
   /** State and text of a part of the strip: `redis-rooms`, `instances` … */
   tile(name: string): Promise<{ state: string; text: string }>
   /** The instances by name, with what is known of them. */
@@ -21,9 +19,6 @@ export interface OpsPage {
   until(what: string, look: () => Promise<boolean>, timeoutMs?: number): Promise<number>
 }
 
-const REPORT_VIOLATIONS = `addEventListener('securitypolicyviolation', (event) =>
-  console.error('CSP violation: ' + event.violatedDirective + ' ' + event.blockedURI))`
-
 // Strings, because the tests are compiled without the browser's types.
 const READ_INSTANCES = `Object.fromEntries([...document.querySelectorAll('#instances > tr')].map(
   (row) => [row.dataset.instance, row.dataset.presence]))`
@@ -36,16 +31,7 @@ export async function openOps(
   url: string,
   options: Parameters<Browser['newContext']>[0] = {},
 ): Promise<OpsPage> {
-  const context = await browser.newContext(options)
-  scope.defer(() => context.close())
-  const page = await context.newPage()
-  const complaints: string[] = []
-  page.on('console', (message) => {
-    if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text())
-  })
-  page.on('pageerror', (error) => complaints.push(String(error)))
-  await page.addInitScript(REPORT_VIOLATIONS)
-  await page.goto(`${url}/ops`)
+  const { page, complaints } = await openWatchedPage(scope, browser, `${url}/ops`, options)
   const cells = (figure: string) => page.locator(`tr[data-line="${figure}"] td`)
   return {
     page,
@@ -61,7 +47,8 @@ export async function openOps(
     highest: async (figure) => (await cells(figure).nth(2).textContent()) ?? '',
     async until(what, look, timeoutMs = 20_000) {
       const began = performance.now()
-      await eventually(look, { what, timeoutMs })
+      // Each look is work for the page.
+      await eventually(look, { what, timeoutMs, intervalMs: 100 })
       return performance.now() - began
     },
   }

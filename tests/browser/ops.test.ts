@@ -1,14 +1,15 @@
-import axe from 'axe-core'
 import type { Browser } from 'playwright-core'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { launchBrowser } from '../support/browser.ts'
 import { connectClient } from '../support/client.ts'
 import { type GatewayProcess, startGateway } from '../support/gateway-process.ts'
 import { type Haproxy, startHaproxy } from '../support/haproxy.ts'
+import { startInProcess } from '../support/in-process.ts'
 import { type RedisServer, startRedis } from '../support/redis-server.ts'
 import type { Scope } from '../support/scope.ts'
 import { testScope } from '../support/test-scope.ts'
 import { type OpsPage, openOps } from './ops-page.ts'
+import { axeFindings } from './watched-page.ts'
 
 const suite = testScope()
 let browser: Browser
@@ -19,31 +20,13 @@ beforeAll(async () => {
 /** What the page promises; what the machine takes on top is not the page's. */
 const SHOWN_WITHIN_MS = 3000
 
-interface System {
-  redis: RedisServer
-  gateways: [GatewayProcess, GatewayProcess]
-  balancer: Haproxy
-}
-
-async function startSystem(scope: Scope): Promise<System> {
-  const redis = await startRedis(scope)
-  const start = (instance: string) =>
-    startGateway(scope, {
-      env: { REDIS_URL: redis.url(), INSTANCE_ID: instance, OPERATOR_TOKEN: 'of the operator' },
-    })
-  const gateways: System['gateways'] = [await start('one'), await start('two')]
-  for (const gateway of gateways) await gateway.ready()
-  const balancer = await startHaproxy(scope, { backends: gateways })
-  return { redis, gateways, balancer }
-}
-
 async function enter({ page }: OpsPage, token: string): Promise<void> {
   await page.getByLabel('Operator’s token').fill(token)
   await page.getByRole('button', { name: 'Show' }).click()
 }
 
 /** Opens the page through the balancer; resolves once it shows both instances. */
-async function openAsOperator(scope: Scope, { balancer }: System): Promise<OpsPage> {
+async function openAsOperator(scope: Scope, balancer: Haproxy): Promise<OpsPage> {
   const ops = await openOps(scope, browser, balancer.url)
   await enter(ops, 'of the operator')
   await ops.until('two live instances', async () =>
@@ -52,21 +35,37 @@ async function openAsOperator(scope: Scope, { balancer }: System): Promise<OpsPa
   return ops
 }
 
-/** The instance that answers the page, and the other one. */
-async function sides(
-  ops: OpsPage,
-  { gateways }: System,
-): Promise<[GatewayProcess, GatewayProcess]> {
-  const source = (await ops.page.getByTestId('source').textContent()) ?? ''
-  const [one, two] = gateways
-  return source.includes(one.instance) ? [one, two] : [two, one]
-}
-
 describe('two instances behind HAProxy', () => {
+  /** One for all tests; the last of them ends with a dead instance. */
+  let redis: RedisServer
+  let gateways: [GatewayProcess, GatewayProcess]
+  let balancer: Haproxy
+  const start = (instance: string, port = 0) =>
+    startGateway(suite, {
+      env: {
+        REDIS_URL: redis.url(),
+        INSTANCE_ID: instance,
+        OPERATOR_TOKEN: 'of the operator',
+        PORT: String(port),
+      },
+    })
+  beforeAll(async () => {
+    redis = await startRedis(suite)
+    gateways = await Promise.all([start('one'), start('two')])
+    for (const gateway of gateways) await gateway.ready()
+    balancer = await startHaproxy(suite, { backends: gateways })
+  })
+
+  /** The instance that answers the page, and the other one. */
+  async function sides(ops: OpsPage): Promise<[GatewayProcess, GatewayProcess]> {
+    const source = (await ops.page.getByTestId('source').textContent()) ?? ''
+    const [one, two] = gateways
+    return source.includes(one.instance) ? [one, two] : [two, one]
+  }
+
   test('without the token there is a field for it; a wrong one is refused; the tab keeps it', async () => {
     const scope = testScope()
-    const system = await startSystem(scope)
-    const ops = await openOps(scope, browser, system.balancer.url)
+    const ops = await openOps(scope, browser, balancer.url)
     const why = ops.page.getByTestId('access-why')
     await expect.poll(() => why.textContent(), { timeout: 10_000 }).toMatch(/bearer token/)
     expect(await ops.page.getByTestId('tile-redis-rooms').isVisible()).toBe(false)
@@ -86,9 +85,8 @@ describe('two instances behind HAProxy', () => {
 
   test('a Redis outage and its end are shown within 3 s, and where it is known', async () => {
     const scope = testScope()
-    const system = await startSystem(scope)
-    const ops = await openAsOperator(scope, system)
-    await system.redis.kill()
+    const ops = await openAsOperator(scope, balancer)
+    await redis.kill()
     const tookMs = await ops.until('the outage', async () => {
       const { state, text } = await ops.tile('redis-rooms')
       const [headline, events] = [ops.page.getByTestId('headline'), await ops.events()]
@@ -102,7 +100,7 @@ describe('two instances behind HAProxy', () => {
     })
     expect(tookMs).toBeLessThan(SHOWN_WITHIN_MS)
 
-    await system.redis.start()
+    await redis.start()
     await ops.until('the end of the outage', async () => {
       const kinds = (await ops.events()).map(({ kind }) => kind)
       const { state } = await ops.tile('redis-rooms')
@@ -115,47 +113,10 @@ describe('two instances behind HAProxy', () => {
     expect(silences).toEqual([])
   })
 
-  test('an instance killed with -9 is shown within 3 s, also when it was the one that answered', async () => {
-    const scope = testScope()
-    const system = await startSystem(scope)
-    const ops = await openAsOperator(scope, system)
-    const [answering, other] = await sides(ops, system)
-    other.signal('SIGKILL')
-    const tookMs = await ops.until('the silence', async () => {
-      const { state, text } = await ops.tile('instances')
-      const silent = (await ops.presences())[other.instance] === 'silent'
-      const told = (await ops.events()).some(
-        ({ kind, words }) => kind === 'instance-silent' && words.startsWith(other.instance),
-      )
-      return silent && told && state === 'bad' && text.includes(`Silent: ${other.instance}`)
-    })
-    expect(tookMs).toBeLessThan(SHOWN_WITHIN_MS)
-
-    const back = await startGateway(scope, {
-      env: {
-        REDIS_URL: system.redis.url(),
-        INSTANCE_ID: other.instance,
-        OPERATOR_TOKEN: 'of the operator',
-        PORT: String(other.port),
-      },
-    })
-    await ops.until('its return', async () => {
-      return (await ops.events()).some(({ words }) => words.endsWith('is back as a new process'))
-    })
-    await system.balancer.waitForState(system.gateways.indexOf(other) + 1, 'UP')
-    answering.signal('SIGKILL')
-    await ops.until('the other one answering', async () => {
-      const source = await ops.page.getByTestId('source').textContent()
-      const presences = await ops.presences()
-      return source === `As ${back.instance} sees it` && presences[answering.instance] === 'silent'
-    })
-  })
-
   test('a reconnect storm is shown within 3 s; charts move, and the numbers are behind them', async () => {
     const scope = testScope()
-    const system = await startSystem(scope)
-    const ops = await openAsOperator(scope, system)
-    const [answering] = await sides(ops, system)
+    const ops = await openAsOperator(scope, balancer)
+    const [answering] = await sides(ops)
     const clients = await Promise.all(
       Array.from({ length: 40 }, (_, index) =>
         connectClient(scope, answering.url, { session: `client ${index}` }),
@@ -198,6 +159,34 @@ describe('two instances behind HAProxy', () => {
     expect(rows.some((row) => /^\d\d:\d\d:\d\d[1-9]/.test(row))).toBe(true)
     for (const complaint of ops.complaints) expect(complaint).toMatch(/status of 401/)
   })
+
+  test('an instance killed with -9 is shown within 3 s, also when it was the one that answered', async () => {
+    const scope = testScope()
+    const ops = await openAsOperator(scope, balancer)
+    const [answering, other] = await sides(ops)
+    other.signal('SIGKILL')
+    const tookMs = await ops.until('the silence', async () => {
+      const { state, text } = await ops.tile('instances')
+      const silent = (await ops.presences())[other.instance] === 'silent'
+      const told = (await ops.events()).some(
+        ({ kind, words }) => kind === 'instance-silent' && words.startsWith(other.instance),
+      )
+      return silent && told && state === 'bad' && text.includes(`Silent: ${other.instance}`)
+    })
+    expect(tookMs).toBeLessThan(SHOWN_WITHIN_MS)
+
+    const back = await start(other.instance, other.port)
+    await ops.until('its return', async () => {
+      return (await ops.events()).some(({ words }) => words.endsWith('is back as a new process'))
+    })
+    await balancer.waitForState(gateways.indexOf(other) + 1, 'UP')
+    answering.signal('SIGKILL')
+    await ops.until('the other one answering', async () => {
+      const source = await ops.page.getByTestId('source').textContent()
+      const presences = await ops.presences()
+      return source === `As ${back.instance} sees it` && presences[answering.instance] === 'silent'
+    })
+  })
 })
 
 test.each([
@@ -206,19 +195,14 @@ test.each([
   ['dark', 390],
 ] as const)('axe finds nothing amiss: %s, %i pixels wide', async (colorScheme, width) => {
   const scope = testScope()
-  const gateway = await startGateway(scope)
+  const gateway = await startInProcess(scope)
   const viewport = { width, height: 900 }
   const ops = await openOps(scope, browser, gateway.url, { colorScheme, viewport })
-  const findings = async () => {
-    await ops.page.evaluate(axe.source)
-    const { violations } = await ops.page.evaluate<axe.AxeResults>('axe.run()')
-    return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`)
-  }
   await ops.page.getByText('All is well').waitFor()
   for (const summary of await ops.page.locator('summary').all()) await summary.click()
   const rows = ops.page.locator('[data-chart="loop"] .numbers tbody tr')
   await ops.until('numbers', async () => (await rows.count()) > 1)
-  expect(await findings()).toEqual([])
+  expect(await axeFindings(ops)).toEqual([])
   // Wider than the screen is only what scrolls by itself.
   const overflow = 'document.documentElement.scrollWidth - document.documentElement.clientWidth'
   expect(await ops.page.evaluate(overflow)).toBe(0)
@@ -227,17 +211,15 @@ test.each([
   await ops.page.getByLabel('Colours').selectOption(colorScheme === 'dark' ? 'light' : 'dark')
   await gateway.stop()
   await ops.page.getByText('No answer from the gateway').waitFor()
-  expect(await findings()).toEqual([])
+  expect(await axeFindings(ops)).toEqual([])
 })
 
 test('axe finds nothing amiss with the field for the token', async () => {
   const scope = testScope()
-  const gateway = await startGateway(scope, { env: { OPERATOR_TOKEN: 'secret' } })
+  const gateway = await startInProcess(scope, { OPERATOR_TOKEN: 'secret' })
   for (const colorScheme of ['light', 'dark'] as const) {
     const ops = await openOps(scope, browser, gateway.url, { colorScheme })
     await ops.page.getByLabel('Operator’s token').waitFor()
-    await ops.page.evaluate(axe.source)
-    const { violations } = await ops.page.evaluate<axe.AxeResults>('axe.run()')
-    expect(violations.map(({ id }) => id)).toEqual([])
+    expect(await axeFindings(ops)).toEqual([])
   }
 })

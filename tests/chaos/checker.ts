@@ -59,6 +59,19 @@ function behindAt(fact: HistoryEvent | undefined): number {
 const NO_REPLY = 'NO_REPLY'
 const UNKNOWN: ReadonlySet<string> = new Set(['OUTCOME_UNKNOWN', 'DISCONNECTED', NO_REPLY])
 
+/** What must be 0 whatever happened. */
+export const NO_FAULTS = {
+  lost: 0,
+  repeated: 0,
+  reordered: 0,
+  torn: 0,
+  holes: 0,
+  resetsMissed: 0,
+  altered: 0,
+  rejected: 0,
+  stuck: 0,
+}
+
 /**
  * Decides from what clients sent, were acknowledged and saw, and from the log as it stands after the
  * quiet end, whether the contract held. Nothing in here comes from the gateway's account of itself.
@@ -89,15 +102,7 @@ export function checkHistory(events: readonly HistoryEvent[], context: CheckCont
     resumed: 0,
     resetsAnnounced: 0,
     rolledBack: 0,
-    lost: 0,
-    repeated: 0,
-    reordered: 0,
-    torn: 0,
-    holes: 0,
-    resetsMissed: 0,
-    altered: 0,
-    rejected: 0,
-    stuck: 0,
+    ...NO_FAULTS,
     violations: [],
     notices: [],
   }

@@ -3,7 +3,7 @@ import { beforeAll, expect, test } from 'vitest'
 import { createRedisDirectory } from '../../server/broker/redis/directory.ts'
 import { summaryOf } from '../support/instance-summary.ts'
 import { type RedisServer, startRedis } from '../support/redis-server.ts'
-import { openRoomsLink } from '../support/rooms-link.ts'
+import { openingRoomsLinks } from '../support/rooms-link.ts'
 import { testScope } from '../support/test-scope.ts'
 import { describeInstanceDirectory } from './instance-directory.ts'
 
@@ -14,13 +14,7 @@ beforeAll(async () => {
   redis = await startRedis(scope)
 })
 
-const failures: string[] = []
-
-const link = (prefix: string, username?: string) =>
-  openRoomsLink(redis, prefix, {
-    ...{ username, password: username },
-    failed: ({ kind }) => void failures.push(kind),
-  })
+const { failures, link } = openingRoomsLinks(() => redis)
 
 async function two() {
   const prefix = `roomwire:t-${randomUUID()}`

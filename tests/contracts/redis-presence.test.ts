@@ -3,7 +3,7 @@ import { beforeAll, expect, test } from 'vitest'
 import { roomKeys } from '../../server/broker/redis/keys.ts'
 import { createRedisPresence } from '../../server/broker/redis/presence.ts'
 import { type RedisServer, startRedis } from '../support/redis-server.ts'
-import { openRoomsLink } from '../support/rooms-link.ts'
+import { openingRoomsLinks } from '../support/rooms-link.ts'
 import { testScope } from '../support/test-scope.ts'
 import { describePresenceStore } from './presence-store.ts'
 
@@ -14,13 +14,7 @@ beforeAll(async () => {
   redis = await startRedis(scope)
 })
 
-const failures: string[] = []
-
-const link = (prefix: string, username?: string) =>
-  openRoomsLink(redis, prefix, {
-    ...{ username, password: username },
-    failed: ({ kind }) => void failures.push(kind),
-  })
+const { failures, link } = openingRoomsLinks(() => redis)
 
 async function two() {
   const keyPrefix = `roomwire:t-${randomUUID()}`

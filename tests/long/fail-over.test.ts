@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
+import { NO_FAULTS } from '../chaos/checker.ts'
 import { createScope } from '../support/scope.ts'
 import { testScope } from '../support/test-scope.ts'
 import { runFailOver, runUnconfirmed } from './fail-over.ts'
-import { NO_FAULTS } from './recording.ts'
 import { printFigures, setting } from './settings.ts'
 
 const TIMES = setting('FAIL_OVER_TIMES', 5)

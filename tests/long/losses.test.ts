@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
+import { NO_FAULTS } from '../chaos/checker.ts'
 import { testScope } from '../support/test-scope.ts'
 import { runLoss } from './losses.ts'
-import { NO_FAULTS } from './recording.ts'
 import { printFigures, setting } from './settings.ts'
 
 const SECONDS = setting('LOSS_SECONDS', 20)

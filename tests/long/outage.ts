@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { NO_FAULTS } from '../chaos/checker.ts'
 import type { HistoryEvent } from '../chaos/history.ts'
 import { createRandom } from '../chaos/random.ts'
 import { createRecordingClient } from '../chaos/recording-client.ts'
@@ -20,6 +21,18 @@ export interface OutageOptions {
   rate: number
   env?: Record<string, string>
 }
+
+/** Of the figures: nobody is dropped and nothing is lost; all are told of it and of its end. */
+export const noHarm = (clients: number) => ({
+  ...NO_FAULTS,
+  whole: true,
+  notRetryable: 0,
+  toldDegraded: clients,
+  toldOk: clients,
+  clientDrops: 0,
+  processDeaths: 0,
+  problems: [],
+})
 
 const ROOMS_EACH = 4
 /** After the return, before the figures count as missing. */

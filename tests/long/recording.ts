@@ -68,15 +68,3 @@ export function faultsOf(report: Report): Record<string, number> {
   const { lost, repeated, reordered, torn, holes, resetsMissed, altered, rejected, stuck } = report
   return { lost, repeated, reordered, torn, holes, resetsMissed, altered, rejected, stuck }
 }
-
-export const NO_FAULTS = {
-  lost: 0,
-  repeated: 0,
-  reordered: 0,
-  torn: 0,
-  holes: 0,
-  resetsMissed: 0,
-  altered: 0,
-  rejected: 0,
-  stuck: 0,
-}

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
+import { NO_FAULTS } from '../chaos/checker.ts'
 import { testScope } from '../support/test-scope.ts'
-import { NO_FAULTS } from './recording.ts'
 import { RETRYABLE, runRollingRestart } from './rolling-restart.ts'
 import { printFigures, setting } from './settings.ts'
 

@@ -26,6 +26,19 @@ export interface SlowClientsOptions {
   stallSeconds: readonly [least: number, most: number]
 }
 
+/** Of the figures: those who do not read come back and lack nothing, the others notice nothing. */
+export const NO_HARM = {
+  pingTimeouts: 0,
+  cameNotBack: 0,
+  stalledProblems: 0,
+  stalledWhole: true,
+  healthyLost: 0,
+  healthyRepeated: 0,
+  healthyReordered: 0,
+  healthyDrops: 0,
+  processDeaths: 0,
+}
+
 const MIB = 1024 * 1024
 const ROOM = 'slow clients'
 /** As the gateway has it by default: PING_INTERVAL + PING_TIMEOUT. */

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
+import { NO_FAULTS } from '../chaos/checker.ts'
 import { runFailOver, runUnconfirmed } from '../long/fail-over.ts'
-import { NO_FAULTS } from '../long/recording.ts'
 import { testScope } from '../support/test-scope.ts'
 
 test('D1 D6: what a replica confirmed survives the primary; whoever saw what did not is told', async () => {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
+import { NO_FAULTS } from '../chaos/checker.ts'
 import { runLoss } from '../long/losses.ts'
-import { NO_FAULTS } from '../long/recording.ts'
 import { testScope } from '../support/test-scope.ts'
 
 // The other losses are among the faults of the chaos rounds.

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { NO_FAULTS } from '../long/recording.ts'
+import { NO_FAULTS } from '../chaos/checker.ts'
 import { RETRYABLE, runRollingRestart } from '../long/rolling-restart.ts'
 import { testScope } from '../support/test-scope.ts'
 

@@ -29,7 +29,18 @@ export async function openRoomsLink(
   return link
 }
 
-/** The same over a cluster; it is told of one node and finds the others. */
+/** Opens links, as these users where one is named, and keeps every failure of theirs. */
+export function openingRoomsLinks(redis: () => { host: string; port: number }) {
+  const failures: string[] = []
+  const link = (prefix: string, username?: string) =>
+    openRoomsLink(redis(), prefix, {
+      ...{ username, password: username },
+      failed: ({ kind }) => void failures.push(kind),
+    })
+  return { failures, link }
+}
+
+/** A link over a cluster; it is told of one node and finds the others. */
 export async function openClusterRoomsLink(
   cluster: RedisCluster,
   prefix: string,

@@ -59,51 +59,31 @@ test('live tabs of one session are no reconnection; each that comes back is one'
   expect(await more).toBeUndefined()
 })
 
-test('a tab that is closed while another stays explains nobody', async () => {
+test.each([
+  ['at once', 600, 'client namespace disconnect'],
+  ['later', 5000, 'transport close'],
+])('a tab that is closed %s while another stays explains nobody', async (_, inMs, cause) => {
   const { one, two, pass } = createCluster()
   await one.opened('s', 'a1')
   const other = two.opened('s', 'b1')
-  await pass(600)
-  one.closed('s', 'a1', 'client namespace disconnect')
+  await pass(inMs)
+  one.closed('s', 'a1', cause)
   await pass(60_000)
   expect(await other).toBeUndefined()
-
-  await one.opened('t', 'a2')
-  const another = two.opened('t', 'b2')
-  await pass(5000)
-  one.closed('t', 'a2', 'transport close')
-  await pass(60_000)
-  expect(await another).toBeUndefined()
 })
 
-test('an end that is noted after the next beginning still counts', async () => {
+test.each([
+  ['noted after the next beginning', 2000, 'transport close', 1000],
+  ['of who came back at once, seen in the wrong order', 100, 'client namespace disconnect', 1000],
+  ['by time-out, of who changed the network and is back already', 44_000, 'ping timeout', 5000],
+])('an end counts: one %s', async (_, noticedMs, cause, restMs) => {
   const { one, two, pass } = createCluster()
   await one.opened('s', 'c1')
   const back = two.opened('s', 'c2')
-  await pass(2000)
-  one.closed('s', 'c1', 'transport close')
-  await pass(1000)
-  expect(await back).toEqual({ cause: 'transport close', sameInstance: false, gapMs: 0 })
-})
-
-test('who left and came back at once may be seen in the wrong order', async () => {
-  const { one, two, pass } = createCluster()
-  await one.opened('s', 'c1')
-  const back = two.opened('s', 'c2')
-  await pass(100)
-  one.closed('s', 'c1', 'client namespace disconnect')
-  await pass(1000)
-  expect(await back).toMatchObject({ cause: 'client namespace disconnect', gapMs: 0 })
-})
-
-test('who changed the network is back before the old connection times out', async () => {
-  const { one, two, pass } = createCluster()
-  await one.opened('s', 'c1')
-  const back = two.opened('s', 'c2')
-  await pass(44_000)
-  one.closed('s', 'c1', 'ping timeout')
-  await pass(5000)
-  expect(await back).toEqual({ cause: 'ping timeout', sameInstance: false, gapMs: 0 })
+  await pass(noticedMs)
+  one.closed('s', 'c1', cause)
+  await pass(restMs)
+  expect(await back).toEqual({ cause, sameInstance: false, gapMs: 0 })
 })
 
 test('a killed instance: each that was on it comes back once', async () => {
@@ -120,19 +100,16 @@ test('a killed instance: each that was on it comes back once', async () => {
   expect(await more).toBeUndefined()
 })
 
-test('an end that nobody noted is unknown, where the instance stopped or nobody can tell', async () => {
+test.each([
+  ['the instance stopped', 'stopped'],
+  ['nobody can tell', undefined],
+] as const)('an end that nobody noted is unknown, where %s', async (_, fate) => {
   const { one, two, pass, fates } = createCluster()
   await one.opened('s', 'c1')
-  fates['boot of one'] = 'stopped'
+  fates['boot of one'] = fate
   const back = two.opened('s', 'c2')
   await pass(60_000)
-  expect((await back)?.cause).toBe('unknown')
-
-  await one.opened('t', 'c1')
-  fates['boot of one'] = undefined
-  const other = two.opened('t', 'c2')
-  await pass(60_000)
-  expect(await other).toEqual({ cause: 'unknown', sameInstance: false, gapMs: undefined })
+  expect(await back).toEqual({ cause: 'unknown', sameInstance: false, gapMs: undefined })
 })
 
 test('a connection belongs to its session, else to its user, else to nobody', () => {
