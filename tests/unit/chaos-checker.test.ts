@@ -401,9 +401,10 @@ describe('the history checker', () => {
         const silent = events
           .filter((e) => e.type !== 'reset')
           .map((e) => JSON.parse(JSON.stringify(e).replaceAll(/"(red|blue)2"/g, '"$11"')))
-        const wasTold = where(events, 'reset').length > 0
+        // In one of sixteen the rollback took nothing that anybody had seen.
+        fc.pre(where(events, 'reset').length > 0)
         const { resetsMissed, lost, reordered } = checkHistory(silent, lossy)
-        if (wasTold && resetsMissed + lost + reordered > 0) found += 1
+        if (resetsMissed + lost + reordered > 0) found += 1
       }),
       { numRuns: RUNS },
     )
