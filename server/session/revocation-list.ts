@@ -93,7 +93,9 @@ export function createRevocationList(deps: RevocationListDeps): RevocationList {
       async revoke({ until = now() + DEFAULT_KEEP_MS, ...who }) {
         const at = now()
         if (!(until > at)) throw new GatewayError('BAD_REQUEST', 'until: must be in the future')
-        await store.revoke({ ...who, at, until: Math.min(until, at + MAX_KEEP_MS) } as Revocation)
+        const revocation = { ...who, at, until: Math.min(until, at + MAX_KEEP_MS) } as Revocation
+        await store.revoke(revocation)
+        add(revocation) // whoever is answered next, here, is answered with it in mind
       },
       disconnectUser: (user, { reconnect = false } = {}) =>
         store.tell({ kind: 'disconnect', user, reconnect }),
