@@ -44,6 +44,16 @@ interface WebSocketTransport {
   socket: { readyState: number; _socket?: TcpSocket }
 }
 
+/**
+ * Whether the peer of a WebSocket has said that it closes it. What is sent between its word and the end,
+ * be it a ping, fails, and engine.io calls the end a transport error.
+ */
+export function closedByPeer(conn: EngineConnection): boolean {
+  const transport: unknown = conn.transport
+  const webSocket = isRecord(transport) ? transport['socket'] : undefined
+  return isRecord(webSocket) && webSocket['_closeFrameReceived'] === true
+}
+
 /** Packets that wait because the transport has not taken the ones before. */
 export function waitingPackets(conn: EngineConnection): { data?: unknown; options?: unknown }[] {
   return conn['writeBuffer'] ?? []

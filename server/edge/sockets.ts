@@ -9,7 +9,14 @@ import { type Sessions, whoReturns } from '../session/sessions.ts'
 import type { Acknowledgements } from './acknowledgements.ts'
 import type { Connection } from './connection.ts'
 import { createDispatch } from './dispatch.ts'
-import { cutOff, stopReading, takesFrames, terminateLater, waitingBytes } from './engine.ts'
+import {
+  closedByPeer,
+  cutOff,
+  stopReading,
+  takesFrames,
+  terminateLater,
+  waitingBytes,
+} from './engine.ts'
 import { admitting, type Entrance } from './entrance.ts'
 import type { Handlers } from './handlers.ts'
 import type { Account } from './intake.ts'
@@ -178,7 +185,8 @@ export function createSockets(deps: SocketsDeps): Sockets {
     const connection = connections.get(this.id)
     if (connection === undefined) return
     const { identity, member, ids, transport } = connection
-    const cause = connection.endedBy ?? reason
+    const closed = reason === 'transport error' && closedByPeer(this.conn)
+    const cause = connection.endedBy ?? (closed ? 'transport close' : reason)
     connections.delete(this.id)
     deps.ended(connection)
     rooms.leaveAll(member)

@@ -7,6 +7,7 @@ import { eventually } from '../support/eventually.ts'
 import { startInProcess } from '../support/in-process.ts'
 import { createIssuer } from '../support/issuer.ts'
 import { readMetric } from '../support/metrics.ts'
+import { connectRaw } from '../support/raw-connection.ts'
 import { startRedis } from '../support/redis-server.ts'
 import { testScope } from '../support/test-scope.ts'
 
@@ -138,4 +139,22 @@ test('the content window: other shapes are other bodies', () => {
   const bodies = [{}, [], { a: 1 }, [['a', 1]], ['a', 1], ['list'], { list: [] }]
   expect(new Set(bodies.map(digestOf)).size).toBe(bodies.length)
   expect(digestOf({ b: ' x  y ', a: 1 })).toBe(digestOf({ a: 1, b: 'x y' }))
+})
+
+test('a client that closes while it is written to has closed its connection, which is no error', async () => {
+  const scope = testScope()
+  const gateway = await startInProcess(scope)
+  const raw = await connectRaw(scope, gateway.url)
+  raw.socket.send('40')
+  await raw.packet(/^40/)
+  // It says that it closes, and does not take note of the end: the gateway waits for it.
+  raw.socket.close()
+  raw.socket.pause()
+  const ended = () => readMetric(gateway.url, 'roomwire_disconnects_total')
+  await eventually(async () => {
+    gateway.io.emit('news')
+    return (await ended()) === 1
+  })
+  const labels = { reason: 'transport_close' }
+  expect(await readMetric(gateway.url, 'roomwire_disconnects_total', labels)).toBe(1)
 })
