@@ -23,8 +23,8 @@ export interface SecretFileListener {
 
 export interface SecretFileOptions extends SecretFileListener {
   path: string
-  /** What it held when the process read its settings. */
-  initial: string
+  /** What it held when the process read its settings; undefined: it was not read, whatever it holds is new. */
+  initial: string | undefined
   /** The secret in these bytes; undefined where there is none. */
   parse(content: Uint8Array): string | undefined
 }
@@ -37,7 +37,7 @@ const SETTLE_MS = 100
 
 export function watchSecretFile(options: SecretFileOptions): SecretFile {
   let held = options.initial
-  let known: Reading = { secret: held }
+  let known: Reading = held === undefined ? { problem: 'not read yet' } : { secret: held }
   let seen: Reading = known
   let closed = false
   let timer: NodeJS.Timeout | undefined

@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises'
+import { watchSecretFile } from '../secret-file.ts'
 import { type ApiKey, type ApiKeyProblem, findApiKey, readApiKeys } from './api-keys.ts'
 
-/** The keys that hold now, as the file says: a changed file counts within a second. */
+/** The keys that hold now, as the file says: a changed file counts within about a second. */
 export interface ApiKeyFile {
   find(key: string): ApiKey | undefined
   /** Resolves when the file was read for the first time. */
@@ -16,48 +16,20 @@ export interface ApiKeyFileObserver {
   unreadable(code: string): void
 }
 
-const EVERY_MS = 1000
-
-export function createApiKeyFile(
-  path: string,
-  observer: ApiKeyFileObserver,
-  everyMs = EVERY_MS,
-): ApiKeyFile {
+export function createApiKeyFile(path: string, observer: ApiKeyFileObserver): ApiKeyFile {
   let keys: readonly ApiKey[] = []
-  let content: string | undefined
-  let failure: string | undefined
-
-  // Content rather than times: what orchestrators swap in by a link may be older.
-  async function load(): Promise<void> {
-    try {
-      const text = await readFile(path, 'utf8')
-      failure = undefined
-      if (text === content) return
-      content = text
+  const file = watchSecretFile({
+    path,
+    initial: undefined,
+    // An empty one is meant so: it holds no key any more.
+    parse: (content) => new TextDecoder().decode(content),
+    changed(text) {
       const read = readApiKeys(text)
       keys = read.keys
       observer.loaded(keys.length, read.problems)
-    } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code ?? 'unreadable'
-      if (code !== failure) observer.unreadable(code)
-      failure = code
-    }
-  }
-
-  let loading: Promise<void> | undefined
-  function loadOnce(): Promise<void> {
-    loading ??= load().finally(() => {
-      loading = undefined
-    })
-    return loading
-  }
-
-  const ready = loadOnce()
-  const timer = setInterval(() => void loadOnce(), everyMs)
-  timer.unref()
-  return {
-    find: (key) => findApiKey(keys, key),
-    ready,
-    stop: () => clearInterval(timer),
-  }
+    },
+    unusable: observer.unreadable,
+    usable: () => undefined,
+  })
+  return { find: (key) => findApiKey(keys, key), ready: file.reread(), stop: file.close }
 }

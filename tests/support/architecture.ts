@@ -27,7 +27,11 @@ const layers: readonly Layer[] = [
   },
   { name: 'secrets', files: /^server\/secret-file\.ts$/, mayImport: [] },
   { name: 'rooms', files: /^server\/rooms\//, mayImport: [vocabulary] },
-  { name: 'session', files: /^server\/session\//, mayImport: [vocabulary] },
+  {
+    name: 'session',
+    files: /^server\/session\//,
+    mayImport: [vocabulary, /^server\/secret-file\.ts$/],
+  },
   { name: 'cache', files: /^server\/cache\//, mayImport: [vocabulary] },
   { name: 'observability', files: /^server\/observability\//, mayImport: [] },
   { name: 'broker', files: /^server\/broker\//, mayImport: [vocabulary, ports] },
