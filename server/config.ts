@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { type AccessConfig, readAccess } from './config-access.ts'
+import type { Rate } from './option-access-types.ts'
 import { type ClassifierConfig, readClassifier } from './option-classifier.ts'
 import {
   ConfigError,
@@ -73,7 +74,10 @@ export interface Config extends AccessConfig {
   classifier: ClassifierConfig
   /** A path, since the file may change. */
   apiKeysFile: string | undefined
-  webhook: { url: string; secret: string } | undefined
+  /** Of one key of it; undefined: no limit. */
+  keyRequests: Rate | undefined
+  /** The file may change: then the secret in it counts. */
+  webhook: { url: string; secret: string; secretFile: string } | undefined
   presenceGraceMs: number
   presenceLeaseMs: number
 }
@@ -125,6 +129,7 @@ export function readConfig(
     contentDedupWindowMs: reader.value('CONTENT_DEDUP_WINDOW'),
     classifier: readClassifier(reader),
     apiKeysFile: reader.value('API_KEYS_FILE'),
+    keyRequests: unlessOff(reader.value('LIMIT_KEY_REQUESTS')),
     webhook: readWebhook(reader),
     presenceGraceMs: reader.value('PRESENCE_GRACE'),
     presenceLeaseMs: reader.value('PRESENCE_LEASE'),
@@ -167,17 +172,29 @@ function readProducers(reader: OptionReader): Config['producers'] {
 
 function readWebhook(reader: OptionReader): Config['webhook'] {
   const url = reader.value('WEBHOOK_URL')
-  const file = reader.file('WEBHOOK_SECRET_FILE')
-  const secret = file && new TextDecoder().decode(file).replace(/\r?\n$/, '')
+  const content = reader.file('WEBHOOK_SECRET_FILE')
   if (url === undefined) {
-    if (file !== undefined) reader.warn('WEBHOOK_SECRET_FILE', 'has no effect without WEBHOOK_URL')
+    if (content !== undefined) {
+      reader.warn('WEBHOOK_SECRET_FILE', 'has no effect without WEBHOOK_URL')
+    }
     return undefined
   }
-  if (!secret) {
+  const secret = content && webhookSecret(content)
+  const secretFile = reader.value('WEBHOOK_SECRET_FILE')
+  if (secret === undefined || secretFile === undefined) {
     reader.problem('WEBHOOK_SECRET_FILE', 'must name a file that holds a secret, for WEBHOOK_URL')
     return undefined
   }
-  return { url, secret }
+  return { url, secret, secretFile }
+}
+
+function unlessOff(rate: Rate | 'off'): Rate | undefined {
+  return rate === 'off' ? undefined : rate
+}
+
+/** The secret in the bytes of its file; undefined where there is none. */
+export function webhookSecret(content: Uint8Array): string | undefined {
+  return new TextDecoder().decode(content).replace(/\r?\n$/, '') || undefined
 }
 
 function newInstanceId(): string {

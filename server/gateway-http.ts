@@ -14,6 +14,7 @@ import type { Operations } from './observability/operations.ts'
 import type { Rooms } from './rooms/rooms.ts'
 import type { Roster } from './rooms/roster.ts'
 import { createApiKeyFile } from './session/api-key-file.ts'
+import { createKeyLimit } from './session/key-limit.ts'
 import type { Control } from './session/revocations.ts'
 
 export interface GatewayHttpDeps {
@@ -49,6 +50,7 @@ export function createGatewayHttp(
     api: apiRoutes({
       version,
       findKey: keys?.find,
+      keyLimit: config.keyRequests && createKeyLimit(config.keyRequests),
       maxBodyBytes,
       routes: [
         ...messageRoutes({ rooms, events, maxBodyBytes }),

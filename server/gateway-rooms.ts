@@ -1,14 +1,15 @@
 import type { Broker } from './broker/broker.ts'
 import type { Cache } from './cache/cache.ts'
-import type { Config } from './config.ts'
+import { type Config, webhookSecret } from './config.ts'
 import type { Gathering } from './edge/gathering.ts'
 import { createOutlet, type SocketMember, traced } from './edge/outlet.ts'
 import type { Overload } from './edge/overload.ts'
-import { createWebhooks } from './edge/webhooks.ts'
+import { createWebhooks, type Webhooks } from './edge/webhooks.ts'
 import { type AfterStore, extendLog } from './gateway-labels.ts'
 import type { Observability } from './gateway-observability.ts'
 import { createRooms, type Rooms } from './rooms/rooms.ts'
 import { createRoster, type Roster } from './rooms/roster.ts'
+import { watchSecretFile } from './secret-file.ts'
 
 const RING_CAPACITY = 128
 const RING_BUDGET_BYTES = 64 * 1024 * 1024
@@ -48,7 +49,7 @@ export function createGatewayRooms(
       maxBehindMs: MAX_BEHIND_MS,
     },
   })
-  const webhooks = config.webhook && createWebhooks({ ...config.webhook, outcome: events.webhook })
+  const webhooks = config.webhook && createConfiguredWebhooks(config.webhook, events)
   const roster = createRoster({
     store: broker.presence,
     options: { graceMs: config.presenceGraceMs, leaseMs: config.presenceLeaseMs },
@@ -88,4 +89,28 @@ export function createGatewayRooms(
     await roster.stop()
   }
   return { rooms, roster: { ...roster, stop } }
+}
+
+function createConfiguredWebhooks(
+  { url, secret, secretFile }: NonNullable<Config['webhook']>,
+  events: Observability['events'],
+): Pick<Webhooks, 'send' | 'stop'> {
+  let current = secret
+  const file = watchSecretFile({
+    ...{ path: secretFile, initial: secret, parse: webhookSecret },
+    changed(next) {
+      current = next
+      events.webhookSecretChanged()
+    },
+    unusable: events.webhookSecretUnusable,
+    usable: () => undefined,
+  })
+  const webhooks = createWebhooks({ url, secret: () => current, outcome: events.webhook })
+  return {
+    send: webhooks.send,
+    stop() {
+      file.close()
+      webhooks.stop()
+    },
+  }
 }

@@ -1,3 +1,4 @@
+import { rate } from './option-access-types.ts'
 import { type Described, group, type Option } from './option-group.ts'
 import {
   boolean,
@@ -133,6 +134,12 @@ export const options = {
       type: path,
       description:
         'File of the keys with which backends may use the server API, one a line, as roomwire api-key prints them; a changed file counts within a second. Unset: nobody may.',
+    },
+    LIMIT_KEY_REQUESTS: {
+      type: rate('count'),
+      default: '20000/10s',
+      description:
+        'Requests to the server API with the keys of one name, on this instance; more are answered with 429 and Retry-After.',
     },
     READY_FOLLOWS_REDIS: {
       type: boolean,
@@ -294,7 +301,7 @@ export const options = {
     WEBHOOK_SECRET_FILE: {
       type: path,
       description:
-        'File that holds only the secret with which these calls are signed (one trailing newline is removed).',
+        'File that holds only the secret with which these calls are signed (one trailing newline is removed). It may change: another secret counts within about a second.',
     },
   }),
   ...group('Presence', {

@@ -185,6 +185,8 @@ const errorReply: ErrorRequestHandler = (error: unknown, request, response, next
   if (response.headersSent) return next(error)
   const wire = toWireError(asGatewayError(error))
   if (wire.code === 'INTERNAL') request.log.error({ err: error }, 'request failed')
+  const { retryAfterMs } = wire
+  if (retryAfterMs !== undefined) response.set('retry-after', `${Math.ceil(retryAfterMs / 1000)}`)
   response.status(STATUS[wire.code]).json({ ok: false, error: wire })
 }
 

@@ -17,7 +17,8 @@ export interface Webhooks {
 
 export interface WebhooksDeps {
   url: string
-  secret: string
+  /** As it is now: it may change. */
+  secret: () => string
   outcome(of: 'delivered' | 'retried' | 'refused' | 'dropped' | 'given_up'): void
   /** Before the second attempt; doubled with each, up to a minute. */
   firstDelayMs?: number
@@ -44,7 +45,7 @@ export function createWebhooks(deps: WebhooksDeps): Webhooks {
 
   function signatureOf(body: string): string {
     const t = Date.now()
-    return `t=${t},v1=${createHmac('sha256', secret).update(`${t}.${body}`).digest('hex')}`
+    return `t=${t},v1=${createHmac('sha256', secret()).update(`${t}.${body}`).digest('hex')}`
   }
 
   /** Whether it need not come again. */

@@ -143,6 +143,12 @@ export function createEvents(deps: { logger: Logger; metrics: Metrics; notes: Op
         logger.warn({ outcome }, 'a webhook was not delivered')
       }
     },
+    webhookSecretChanged(): void {
+      logger.info('WEBHOOK_SECRET_FILE holds another secret: calls are signed with it from now on')
+    },
+    webhookSecretUnusable(reason: string): void {
+      logger.warn({ reason }, 'WEBHOOK_SECRET_FILE cannot be used; the secret from before goes on')
+    },
     handshakeRefused(reason: string): void {
       metrics.packetsRefused.inc({ reason: label(reason) })
       logger.debug({ reason }, 'handshake refused')

@@ -24,12 +24,13 @@ async function startBackend(scope: Scope) {
   const told: Told[] = []
   const tried = new Set<string>()
   const unsigned: string[] = []
+  let secret = SECRET
   const server = createServer(async (request, response) => {
     let body = ''
     for await (const chunk of request) body += chunk
     const signature = String(request.headers['roomwire-signature'])
     const [, t = '', v1 = ''] = /^t=(\d+),v1=([0-9a-f]{64})$/.exec(signature) ?? []
-    const right = createHmac('sha256', SECRET).update(`${t}.${body}`).digest('hex')
+    const right = createHmac('sha256', secret).update(`${t}.${body}`).digest('hex')
     if (v1 !== right || Math.abs(Date.now() - Number(t)) > 60_000) unsigned.push(signature)
     const event = JSON.parse(body) as Told
     const first = !tried.has(event.id)
@@ -42,7 +43,10 @@ async function startBackend(scope: Scope) {
   scope.defer(() => server.close())
   const { port } = server.address() as AddressInfo
   const words = () => told.map(({ type, room }) => `${type} ${room}`).sort()
-  return { url: `http://127.0.0.1:${port}/hook`, words, unsigned }
+  const signedWith = (next: string) => {
+    secret = next
+  }
+  return { url: `http://127.0.0.1:${port}/hook`, words, unsigned, signedWith }
 }
 
 test('the first user of a room and the last one are told once, whichever instance they are on', async () => {
@@ -86,8 +90,15 @@ test('the first user of a room and the last one are told once, whichever instanc
   await expect
     .poll(backend.words, wait)
     .toEqual(['room.occupied a', 'room.occupied b', 'room.vacated a', 'room.vacated b'])
-  await enter(one, 'dan', 'b')
+  const last = await enter(one, 'dan', 'b')
   await expect.poll(() => backend.words().length, wait).toBe(5)
   expect(backend.words().filter((word) => word === 'room.occupied b')).toHaveLength(2)
+  expect(backend.unsigned).toEqual([])
+
+  await writeFile(secretFile, 'a new one\n')
+  await one.waitForLog(({ msg }) => msg.startsWith('WEBHOOK_SECRET_FILE holds another secret'))
+  backend.signedWith('a new one')
+  await last.ask('room:leave', { room: 'b' })
+  await expect.poll(() => backend.words().length, wait).toBe(6)
   expect(backend.unsigned).toEqual([])
 }, 120_000)

@@ -14,11 +14,11 @@ interface ApiPage {
 }
 
 /** Two instances over one memory, and a key for everything. */
-async function open(names?: Record<string, readonly string[]>) {
+async function open(names?: Record<string, readonly string[]>, more: Record<string, string> = {}) {
   const scope = testScope()
   const { path, keys } = await writeApiKeys(scope, names)
   const store = createMemoryStore()
-  const env = { API_KEYS_FILE: path, PRESENCE_GRACE: '0ms' }
+  const env = { API_KEYS_FILE: path, PRESENCE_GRACE: '0ms', ...more }
   const gateways = await Promise.all([
     startInProcess(scope, { ...env, INSTANCE_ID: 'one' }, { store }),
     startInProcess(scope, { ...env, INSTANCE_ID: 'two' }, { store }),
@@ -289,4 +289,22 @@ test('of three claimants one wins; it renews, another takes over what was releas
   expect((await claim('d', { done: true })).reply).toMatchObject({ claimed: true, done: true })
   expect((await claim('a')).reply).toMatchObject({ claimed: false, done: true })
   expect((await claim('a', { leaseMs: 1 })).status).toBe(400)
+})
+
+test('a backend that asks too often is told when to ask again; others are not concerned', async () => {
+  const { one, keys } = await open({ busy: [], calm: [] }, { LIMIT_KEY_REQUESTS: '3/1m' })
+  const ask = (key = '') =>
+    fetch(`${one.url}/api/rooms/r/members`, { headers: { authorization: `Bearer ${key}` } })
+  const answers = [await ask(keys['busy']), await ask(keys['busy']), await ask(keys['busy'])]
+  expect(answers.map(({ status }) => status)).toEqual([200, 200, 200])
+  const refused = await ask(keys['busy'])
+  expect(refused.status).toBe(429)
+  expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0)
+  expect(Number(refused.headers.get('retry-after'))).toBeLessThanOrEqual(60)
+  expect(await refused.json()).toMatchObject({
+    ok: false,
+    error: { code: 'RATE_LIMITED', retryable: true, retryAfterMs: expect.any(Number) },
+  })
+  expect((await ask(keys['calm'])).status).toBe(200)
+  expect((await ask('rw_guessed')).status).toBe(401)
 })

@@ -36,6 +36,10 @@ describe('options', () => {
         "drainNoticeMs": 2000,
         "drainPeriodMs": 10000,
         "host": "0.0.0.0",
+        "keyRequests": {
+          "count": 20000,
+          "perMs": 10000,
+        },
         "limits": {
           "maxConnectionsPerUser": 0,
           "rates": {},

@@ -23,7 +23,7 @@ async function open(...statuses: number[]) {
   const outcomes: string[] = []
   const webhooks = createWebhooks({
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    secret: 'secret',
+    secret: () => 'secret',
     outcome: (of) => void outcomes.push(of),
     firstDelayMs: 1,
   })

@@ -1,6 +1,7 @@
 import express, { type RequestHandler, Router } from 'express'
 import { GatewayError } from '../../errors.ts'
 import type { ApiKey, ApiScope } from '../../session/api-keys.ts'
+import type { KeyLimit } from '../../session/key-limit.ts'
 import { parse } from '../requests.ts'
 import { openApiDocument } from './openapi.ts'
 import type { Route } from './route.ts'
@@ -10,6 +11,8 @@ export interface ApiDeps {
   version: string
   /** Undefined: there are no keys, nobody may. */
   findKey: ((key: string) => ApiKey | undefined) | undefined
+  /** Undefined: as much as they like. */
+  keyLimit: KeyLimit | undefined
   maxBodyBytes: number
 }
 
@@ -24,15 +27,18 @@ export function apiRoutes(deps: ApiDeps): Router {
   const document = openApiDocument(deps.routes, deps.version)
   router.get('/api/openapi.json', (_request, response) => void response.json(document))
   for (const route of deps.routes) {
-    const steps = [keyHolders(deps.findKey, route.scope), ...(route.body ? [needsJson, json] : [])]
+    const steps = [keyHolders(deps, route.scope), ...(route.body ? [needsJson, json] : [])]
     router[route.method](route.path, ...steps, answering(route))
   }
   return router
 }
 
 /** Before anything is read of the body. */
-function keyHolders(findKey: ApiDeps['findKey'], scope: ApiScope): RequestHandler {
-  return (request, response, next) => {
+function keyHolders(
+  { findKey, keyLimit }: Pick<ApiDeps, 'findKey' | 'keyLimit'>,
+  scope: ApiScope,
+): RequestHandler {
+  return async (request, response, next) => {
     if (findKey === undefined) {
       throw new GatewayError('UNAUTHORIZED', 'the server API is off: set API_KEYS_FILE')
     }
@@ -44,6 +50,7 @@ function keyHolders(findKey: ApiDeps['findKey'], scope: ApiScope): RequestHandle
     }
     const key = findKey(given)
     if (key === undefined) throw new GatewayError('UNAUTHORIZED', 'the API key is not known')
+    await keyLimit?.spend(key.name)
     if (!key.scopes.has(scope)) {
       throw new GatewayError('FORBIDDEN', `the API key does not have the scope ${scope}`)
     }
