@@ -87,27 +87,20 @@ async function total(places: readonly Place[], name: string, labels: Record<stri
 
 /** Compares how many there were of each kind with what was done. */
 async function compareCounts(places: readonly Place[], returns: readonly ScriptedReturn[]) {
-  const causes = [...new Set(returns.map(({ cause }) => cause)), 'unknown', 'other']
+  const causes = [
+    ...new Set(returns.map(({ cause }) => cause)),
+    'transport_error',
+    'unknown',
+    'other',
+  ]
   const kinds = causes.flatMap((cause) => [
     { cause, instance: 'same' },
     { cause, instance: 'other' },
   ])
-  const counted = (kind: Record<string, string>) =>
-    total(places, 'roomwire_reconnections_total', kind)
   const table = await Promise.all(
-    kinds.map(async ({ cause, instance }) => {
-      const done = count(returns, { cause, instance })
-      // Whoever closes before it has read everything resets the connection: of these two words, which
-      // one the kernel brings is not the client's to know.
-      if (cause !== 'transport_close')
-        return { cause, instance, counted: await counted({ cause, instance }), done }
-      const both = [cause, 'transport_error'].map((word) => counted({ cause: word, instance }))
-      return {
-        cause,
-        instance,
-        counted: (await Promise.all(both)).reduce((sum, each) => sum + each, 0),
-        done,
-      }
+    kinds.map(async (kind) => {
+      const counted = await total(places, 'roomwire_reconnections_total', kind)
+      return { ...kind, counted, done: count(returns, kind) }
     }),
   )
   expect(table).toEqual(table.map((row) => ({ ...row, counted: row.done })))
