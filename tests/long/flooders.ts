@@ -33,25 +33,37 @@ export interface FloodReport {
   letBackIn: number
 }
 
+/** A process that floods, and waits until it is told to. */
+export interface Flooders {
+  flood(plan: FloodPlan): Promise<FloodReport>
+}
+
 /**
- * Floods from a process of its own, so that those who measure do not wait for it. Its priority is the
- * lowest: the two cores of a small machine are the gateway's first, as if the flood came over a network.
+ * A process of its own, so that those who measure do not wait for it. Its priority is the lowest: the
+ * two cores of a small machine are the gateway's first, as if the flood came over a network.
  */
-export async function flood(scope: Scope, plan: FloodPlan): Promise<FloodReport> {
+export async function startFlooders(scope: Scope): Promise<Flooders> {
   const child = fork(fileURLToPath(import.meta.url), { execArgv: ['--import', 'tsx'] })
   scope.defer(async () => {
     if (child.exitCode !== null || child.signalCode !== null) return
     child.kill('SIGKILL')
     await once(child, 'exit')
   })
-  child.send(plan)
-  const [report] = await Promise.race([
-    once(child, 'message'),
-    once(child, 'exit').then(([code]) => {
-      throw new Error(`the flooders ended (${code})`)
-    }),
-  ])
-  return report as FloodReport
+  const said = () =>
+    Promise.race([
+      once(child, 'message'),
+      once(child, 'exit').then(([code]) => {
+        throw new Error(`the flooders ended (${code})`)
+      }),
+    ])
+  await said() // it is there: what its start costs is over
+  return {
+    async flood(plan) {
+      child.send(plan)
+      const [report] = await said()
+      return report as FloodReport
+    },
+  }
 }
 
 /** Messages are sent in so many bursts a second. */
@@ -147,7 +159,8 @@ async function floodHere({ url, accounts, perSecond, forMs }: FloodPlan): Promis
 
 if (process.argv[1] === fileURLToPath(import.meta.url) && process.send !== undefined) {
   setPriority(constants.priority.PRIORITY_LOW)
-  process.once('message', (plan: FloodPlan) => {
-    void floodHere(plan).then((report) => process.send?.(report, () => process.exit(0)))
+  process.on('message', (plan: FloodPlan) => {
+    void floodHere(plan).then((report) => process.send?.(report))
   })
+  process.send('ready')
 }
