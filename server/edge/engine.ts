@@ -41,7 +41,11 @@ const OPEN = 1
 /** What `directSocket` relies on: engine.io's transport, ws's WebSocket, and the socket below it. */
 interface WebSocketTransport {
   writable: boolean
-  socket: { readyState: number; _socket?: TcpSocket }
+  socket: {
+    readyState: number
+    _socket?: TcpSocket
+    on(event: 'ping', listener: () => void): void
+  }
 }
 
 /**
@@ -79,6 +83,16 @@ export function waitingBytes(conn: EngineConnection): number {
 export interface IncomingPacket {
   type: string
   data?: unknown
+}
+
+/** Told of each WebSocket ping, which ws answers by itself and nobody else hears of; browsers send none. */
+export function onPing(conn: EngineConnection, listener: () => void): void {
+  const listen = () => {
+    const { socket } = conn.transport as unknown as Partial<WebSocketTransport>
+    socket?.on('ping', listener)
+  }
+  if (conn.transport.name === 'websocket') listen()
+  else conn.once('upgrade', listen)
 }
 
 /** In a listener of `packet`: nobody hears of it; engine.io still counts it as a sign of life. */

@@ -6,6 +6,7 @@ import type { RateLimits, Spender, Spending } from '../session/rates.ts'
 import {
   type EngineConnection,
   type IncomingPacket,
+  onPing,
   swallow,
   takesFrames,
   waitingBytes,
@@ -99,10 +100,14 @@ export function createIntake(deps: IntakeDeps): Intake {
     if (account === undefined) return
     const { data } = packet
     if (account.ended) swallow(packet)
-    else if (packet.type !== 'message') {
-      if (allowances.spend(account.allowance, 'PACKETS', 1)) count(account, 'other')
-    } else if (typeof data === 'string') receiveText(account, packet, data)
+    else if (packet.type !== 'message') receiveSign(account)
+    else if (typeof data === 'string') receiveText(account, packet, data)
     else if (ArrayBuffer.isView(data)) receiveAttachment(account, packet, data.byteLength)
+  }
+
+  /** A pong, or a ping of WebSocket's own: no more than a sign of life. */
+  function receiveSign(account: Account): void {
+    if (allowances.spend(account.allowance, 'PACKETS', 1)) count(account, 'other')
   }
 
   /** Where its event was let in it is as well, or nothing would be made of what follows. */
@@ -181,7 +186,7 @@ export function createIntake(deps: IntakeDeps): Intake {
 
   const self: Intake = {
     watch(conn) {
-      accounts.set(conn, {
+      const account: Account = {
         conn,
         spender: { address: deps.address(conn.request) },
         allowance: allowances.open(),
@@ -189,8 +194,10 @@ export function createIntake(deps: IntakeDeps): Intake {
         unwanted: 0,
         queued: 0,
         ended: false,
-      })
+      }
+      accounts.set(conn, account)
       conn.on('packet', receive)
+      onPing(conn, () => receiveSign(account))
     },
     identified({ id, conn, nsp }, user) {
       const account = accounts.get(conn)

@@ -128,6 +128,23 @@ test.each([
   expect(await connection.packet(/^42\["gateway:bye"/)).toContain('ABUSE')
 })
 
+test.each(['ping', 'pong'] as const)(
+  'a flood of WebSocket’s or engine.io’s own ends as well: %s',
+  async (kind) => {
+    const connection = await connectRaw(scope, gateways[0]?.url ?? '')
+    connection.socket.send(
+      `40${JSON.stringify({ token: await issuer.token({ ...claims, sub: kind }) })}`,
+    )
+    await connection.packet(/^40/)
+    for (let number = 0; number < 100; number += 1) {
+      if (kind === 'ping') connection.socket.ping()
+      else connection.socket.send('3')
+    }
+    expect(await connection.packet(/^42\["gateway:bye"/)).toContain('ABUSE')
+    await eventually(() => !connection.open, { what: 'its end' })
+  },
+)
+
 test('refusals of one turn are answered one by one, also where an event has attachments', async () => {
   const connection = await connectRaw(scope, gateways[0]?.url ?? '')
   const token = await issuer.token({ ...claims, sub: 'bursts' })
