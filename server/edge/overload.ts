@@ -1,3 +1,5 @@
+import { everyTick, TICK_MS } from '../ticks.ts'
+
 /**
  * What an instance gives up when it cannot keep up, in this order; each level includes the ones
  * before. Redis and probes are never among it.
@@ -22,7 +24,6 @@ export interface OverloadObserver {
 
 /** How long a turn takes, on average, when a level begins, ms. It ends at half of that. */
 const LEVELS_MS = [150, 300, 600] as const
-const SAMPLE_MS = 100
 /** Averages over about this long: the one long turn of a crowd's arrival is not saturation. */
 const MEMORY_MS = 1000
 /** A process that was suspended is not overloaded. */
@@ -36,17 +37,16 @@ export function createOverload(
   let delayMs = 0
   let sampledAt = now()
 
-  const timer = setInterval(() => {
+  const stop = everyTick(() => {
     const elapsed = Math.min(LONGEST_MS, now() - sampledAt)
     sampledAt = now()
-    const late = Math.max(0, elapsed - SAMPLE_MS)
+    const late = Math.max(0, elapsed - TICK_MS)
     delayMs += (late - delayMs) * (1 - Math.exp(-elapsed / MEMORY_MS))
     const next = levelOf(delayMs, level)
     if (next === level) return
     level = next
     observer.overload(level, delayMs)
-  }, SAMPLE_MS)
-  timer.unref()
+  })
 
   return {
     get level() {
@@ -57,7 +57,7 @@ export function createOverload(
       observer.shedVolatile()
       return true
     },
-    stop: () => clearInterval(timer),
+    stop,
   }
 }
 

@@ -6,6 +6,7 @@ import type { ByeEvent, StatusEvent } from '../protocol.ts'
 import type { Rooms } from '../rooms/rooms.ts'
 import type { Identity } from '../session/identity.ts'
 import { type Sessions, whoReturns } from '../session/sessions.ts'
+import { everyTick, TICK_MS } from '../ticks.ts'
 import type { Acknowledgements } from './acknowledgements.ts'
 import type { Connection } from './connection.ts'
 import { createDispatch } from './dispatch.ts'
@@ -70,8 +71,8 @@ const CONCURRENT_READS = 8
 /** A peer for which something has waited for this long, and never less of it, does not read. */
 const STALLED_MS = 30_000
 const STALL_CHECKS = 6
-/** Turns over which a round of checks is spread: all at once would be felt. */
-const SLICES = 50
+/** Ticks over which a round of checks is spread: all at once would be felt. */
+const SLICES = STALLED_MS / STALL_CHECKS / TICK_MS
 
 export function createSockets(deps: SocketsDeps): Sockets {
   const { io, rooms, sessions, events } = deps
@@ -80,22 +81,18 @@ export function createSockets(deps: SocketsDeps): Sockets {
   /** Those who have not been looked at in this round; a look goes through all that waits for one. */
   let unchecked: Connection[] = []
   // Who asks no more and is sent no more is found here: pongs alone can be forged without reading.
-  const stallCheck = setInterval(
-    () => {
-      if (unchecked.length === 0) unchecked = [...connections.values()]
-      const share = Math.ceil(connections.size / SLICES)
-      for (const connection of unchecked.splice(-share)) {
-        if (!connections.has(connection.socket.id)) continue
-        const bytes = waitingBytes(connection.socket.conn)
-        const stalls = bytes > 0 && bytes >= connection.waiting
-        connection.stalls = stalls ? connection.stalls + 1 : 0
-        connection.waiting = bytes
-        if (connection.stalls > STALL_CHECKS) self.cutOff(connection.member)
-      }
-    },
-    STALLED_MS / STALL_CHECKS / SLICES,
-  )
-  stallCheck.unref()
+  const stop = everyTick(() => {
+    if (unchecked.length === 0) unchecked = [...connections.values()]
+    const share = Math.ceil(connections.size / SLICES)
+    for (const connection of unchecked.splice(-share)) {
+      if (!connections.has(connection.socket.id)) continue
+      const bytes = waitingBytes(connection.socket.conn)
+      const stalls = bytes > 0 && bytes >= connection.waiting
+      connection.stalls = stalls ? connection.stalls + 1 : 0
+      connection.waiting = bytes
+      if (connection.stalls > STALL_CHECKS) self.cutOff(connection.member)
+    }
+  })
 
   io.use(admitting(deps.entrance, events))
 
@@ -204,7 +201,7 @@ export function createSockets(deps: SocketsDeps): Sockets {
   }
 
   const self: Sockets = {
-    stop: () => clearInterval(stallCheck),
+    stop,
     all: () => [...connections.values()],
     get: (id) => connections.get(id),
     get count() {

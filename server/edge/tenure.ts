@@ -40,8 +40,19 @@ export function createTenure<Holder extends { readonly identity: Identity }>({
   const byUser = new Map<string, Set<Holder>>()
   const tickAt = (time: number) => Math.floor(time / TICK_MS)
   let turned = tickAt(now())
-  const clock = setInterval(turn, TICK_MS)
-  clock.unref()
+  /** Runs while somebody's time may end. */
+  let clock: NodeJS.Timeout | undefined
+
+  function start(): void {
+    if (clock !== undefined) return
+    turned = tickAt(now())
+    clock = setInterval(turn, TICK_MS).unref()
+  }
+
+  function stop(): void {
+    clearInterval(clock)
+    clock = undefined
+  }
 
   function turn(): void {
     const current = tickAt(now())
@@ -58,6 +69,7 @@ export function createTenure<Holder extends { readonly identity: Identity }>({
       }
       wheel.delete(tick)
     }
+    if (wheel.size === 0) stop()
   }
 
   function unschedule(connection: Holder): void {
@@ -74,6 +86,7 @@ export function createTenure<Holder extends { readonly identity: Identity }>({
       const { token, user } = connection.identity
       if (token === undefined) return
       unschedule(connection)
+      start()
       // Never in a tick that is over.
       const tick = Math.max(tickAt(token.expiresAt + clockSkewMs) + 1, turned + 1)
       ticks.set(connection, tick)

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest'
 import { createOverload, type Overload } from '../../server/edge/overload.ts'
 import { createLogger } from '../../server/observability/logger.ts'
 import { createMetrics } from '../../server/observability/metrics.ts'
@@ -24,6 +24,7 @@ function createInstance() {
     },
     clock,
   )
+  onTestFinished(overload.stop)
   return {
     overload,
     levels,

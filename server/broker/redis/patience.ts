@@ -1,3 +1,4 @@
+import { everyTick, TICK_MS } from '../../ticks.ts'
 import { RedisFailure } from './failure.ts'
 
 /**
@@ -23,8 +24,6 @@ interface Expectation {
   reject(failure: RedisFailure): void
 }
 
-const TICK_MS = 100
-
 export function createPatience(): Patience {
   const expectations = new Set<Expectation>()
   let ticked = performance.now()
@@ -34,7 +33,7 @@ export function createPatience(): Patience {
 
   const now = () => performance.now() - deaf
 
-  const ticker = setInterval(() => {
+  const stop = everyTick(() => {
     const gap = performance.now() - ticked
     ticked += gap
     // What came meanwhile is read in the turns that follow: time begins to count again after them.
@@ -44,8 +43,7 @@ export function createPatience(): Patience {
       expectations.delete(expectation)
       expectation.reject(new RedisFailure('timeout', { outcomeUnknown: true }))
     }
-  }, TICK_MS)
-  ticker.unref()
+  })
 
   return {
     heard() {
@@ -66,6 +64,6 @@ export function createPatience(): Patience {
         )
       })
     },
-    stop: () => clearInterval(ticker),
+    stop,
   }
 }
