@@ -51,7 +51,7 @@ test('notes of one time go out in one call, in order, and each gets its own answ
     { instance: 'one', cause: undefined, at },
     { at, former: undefined, open: [] },
   ])
-  expect(commandsOf(await redis.cli('INFO', 'commandstats'))['evalsha']).toBe(1)
+  expect(commandsOf(await redis.cli('INFO', 'commandstats'))['eval']).toBe(1)
 })
 
 test('more notes than fit into one call are all answered', async () => {
