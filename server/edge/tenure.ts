@@ -115,8 +115,6 @@ export function createTenure<Holder extends { readonly identity: Identity }>({
       for (const connection of [...candidates])
         expel(connection, { code: 'DISCONNECTED', reconnect })
     },
-    stop() {
-      clearInterval(clock)
-    },
+    stop,
   }
 }
