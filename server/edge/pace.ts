@@ -18,9 +18,13 @@ export interface Pace {
 
 /** The longest that a message waits for others. */
 const MAX_HOLD_MS = 40
-/** Shares of the process's time that writing one by one would take: nothing waits below the first. */
-const AT_EASE = 0.6
-const BUSY = 1
+/**
+ * Shares of the process's time that writing one by one would take: nothing waits below the first. A write
+ * of many messages is dearer than one of one, so that what waits looks busier than what does not: closer
+ * together, or higher, they leave a load between the two that now waits and now does not.
+ */
+const AT_EASE = 0.5
+const BUSY = 0.8
 /** Weight of the past: about the last ten flushes count, or this long without one for each of them. */
 const MEMORY = 0.9
 const PAUSE_MS = 20
