@@ -66,13 +66,14 @@ export function createSenders(): Pick<
   }
 
   function open(wire: Parameters<typeof openSender>[0], group: SenderGroup): Promise<Sending>[] {
-    return Array.from({ length: group.count }, () => {
+    return Array.from({ length: group.count }, (_, place) => {
       const index = groups.flat().length
       return new Promise<Sending>((resolve, reject) => {
         const sending: Sending = {
           index,
           rooms: group.rooms,
-          nextRoom: 0,
+          // Apart from each other: otherwise they go through the rooms side by side.
+          nextRoom: Math.floor((place * group.rooms.length) / group.count),
           sender: openSender(wire, group.target, `sender-${process.pid}-${index}`, {
             ready: () => resolve(sending),
             answered: (number, code, now) => settle(sending, number, code, now),
