@@ -1,21 +1,11 @@
-import type { Report } from './checker.ts'
+import { NO_FAULTS, type Report } from './checker.ts'
 import type { RivalReport } from './rival-checker.ts'
 import type { RoundResult } from './round.ts'
 import type { Topology } from './store.ts'
 import type { Contender, System } from './system.ts'
 
 /** Counts that are violations; the others say how much was tried. */
-const VIOLATIONS = [
-  'lost',
-  'repeated',
-  'reordered',
-  'torn',
-  'holes',
-  'resetsMissed',
-  'altered',
-  'rejected',
-  'stuck',
-] as const
+const VIOLATIONS = Object.keys(NO_FAULTS) as (keyof typeof NO_FAULTS)[]
 
 /** What is said of any contender. Times in ms. */
 interface Run {
