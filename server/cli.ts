@@ -233,7 +233,9 @@ function withoutSecrets(config: Config): unknown {
 }
 
 function shownKeys(keys: TokenKeys): unknown {
-  return keys.kind === 'jwks' ? keys : { kind: keys.key.type, algorithms: keys.algorithms }
+  if (keys.kind === 'jwks') return keys
+  const { key, algorithms } = keys.key
+  return { kind: key.type, algorithms, overlapMs: keys.overlapMs }
 }
 
 function shownTarget(target: RedisTarget | undefined): unknown {

@@ -1,8 +1,8 @@
-import { createPublicKey, createSecretKey, type KeyObject } from 'node:crypto'
 import type { Rate } from './option-access-types.ts'
 import type { OptionReader } from './option-reader.ts'
 import { options } from './options.ts'
 import { DEFAULT_RATES, type RateName } from './options-access.ts'
+import { readTokenKey, type TokenKey, type TokenKeySource } from './token-key.ts'
 
 /** How tokens are checked; times in ms. */
 export interface AuthConfig {
@@ -15,9 +15,16 @@ export interface AuthConfig {
   cookie: string | undefined
 }
 
-/** A key, and all that it may sign: what a token says of its algorithm is never believed alone. */
 export type TokenKeys =
-  | { kind: 'key'; key: KeyObject; algorithms: readonly string[] }
+  | {
+      kind: 'file'
+      source: TokenKeySource
+      path: string
+      content: Uint8Array
+      key: TokenKey
+      /** How long the key before the newest still counts, ms. */
+      overlapMs: number
+    }
   | { kind: 'jwks'; url: string }
 
 export interface PolicyConfig {
@@ -29,7 +36,8 @@ export interface PolicyConfig {
 
 export interface WebhookConfig {
   url: string
-  secret: string | undefined
+  /** And the file it came from. */
+  secret: { text: string; path: string } | undefined
   timeoutMs: number
   cacheTtlMs: number
 }
@@ -50,16 +58,6 @@ export interface AccessConfig {
 }
 
 const KEY_SOURCES = ['JWT_SECRET_FILE', 'JWT_PUBLIC_KEY_FILE', 'JWT_JWKS_URL'] as const
-/** RFC 7518, 3.2: a secret is at least as long as the hash. */
-const SECRET_BYTES = { HS256: 32, HS384: 48, HS512: 64 } as const
-const RSA = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512']
-const CURVES: Readonly<Record<string, string>> = {
-  prime256v1: 'ES256',
-  secp384r1: 'ES384',
-  secp521r1: 'ES512',
-}
-const MIN_RSA_BITS = 2048
-
 /** What is wrong becomes a problem of the reader. */
 export function readAccess(reader: OptionReader): AccessConfig {
   const auth = reader.value('AUTH_MODE') === 'jwt' ? readAuth(reader) : undefined
@@ -108,10 +106,17 @@ function readAuth(reader: OptionReader): AuthConfig | undefined {
 }
 
 function readKeys(reader: OptionReader): TokenKeys | undefined {
-  const secret = reader.file('JWT_SECRET_FILE')
-  if (secret !== undefined) return readSecret(Buffer.from(secret), reader)
-  const pem = reader.file('JWT_PUBLIC_KEY_FILE')
-  if (pem !== undefined) return readPublicKey(Buffer.from(pem).toString(), reader)
+  for (const source of ['JWT_SECRET_FILE', 'JWT_PUBLIC_KEY_FILE'] as const) {
+    const content = reader.file(source)
+    if (content === undefined) continue
+    const key = readTokenKey(source, content)
+    if ('problem' in key) {
+      reader.problem(source, key.problem)
+      return undefined
+    }
+    const overlapMs = reader.value('JWT_KEY_OVERLAP')
+    return { kind: 'file', source, path: reader.value(source) ?? '', content, key, overlapMs }
+  }
   const url = reader.value('JWT_JWKS_URL')
   if (url === undefined) return undefined
   if (url.startsWith('http:') && !isLoopback(new URL(url).hostname)) {
@@ -120,70 +125,26 @@ function readKeys(reader: OptionReader): TokenKeys | undefined {
   return { kind: 'jwks', url }
 }
 
-function readSecret(bytes: Buffer, reader: OptionReader): TokenKeys | undefined {
-  const text = bytes.toString('latin1')
-  const secret = bytes.subarray(0, text.length - (/\r?\n$/.exec(text)?.[0].length ?? 0))
-  const refuse = (message: string) => void reader.problem('JWT_SECRET_FILE', message)
-  // The public half of a pair is no secret: tokens signed with it would be anybody's (key confusion).
-  if (/-----BEGIN [A-Z ]+-----/.test(text)) {
-    refuse('holds a PEM key or certificate, not a secret: JWT_PUBLIC_KEY_FILE is for public keys')
-  } else if (secret.length < SECRET_BYTES.HS256) {
-    refuse(`must hold at least ${SECRET_BYTES.HS256} bytes`)
-  } else {
-    const algorithms = Object.entries(SECRET_BYTES).flatMap(([algorithm, least]) =>
-      secret.length >= least ? [algorithm] : [],
-    )
-    return { kind: 'key', key: createSecretKey(secret), algorithms }
-  }
-  return undefined
-}
-
-function readPublicKey(pem: string, reader: OptionReader): TokenKeys | undefined {
-  const refuse = (message: string) => void reader.problem('JWT_PUBLIC_KEY_FILE', message)
-  if (/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(pem)) {
-    refuse('holds a private key, which only the issuer should have: give the public one')
-    return undefined
-  }
-  try {
-    const key = createPublicKey(pem)
-    const { modulusLength = MIN_RSA_BITS } = key.asymmetricKeyDetails ?? {}
-    const algorithms = algorithmsOf(key)
-    if (algorithms === undefined) refuse('holds a key that no algorithm of tokens is for')
-    else if (modulusLength < MIN_RSA_BITS) refuse(`must hold at least ${MIN_RSA_BITS} bits of RSA`)
-    else return { kind: 'key', key, algorithms }
-  } catch {
-    refuse('must be a public key or a certificate in PEM')
-  }
-  return undefined
-}
-
-/** Undefined where it is for none. */
-function algorithmsOf(key: KeyObject): readonly string[] | undefined {
-  const curve = CURVES[key.asymmetricKeyDetails?.namedCurve ?? '']
-  switch (key.asymmetricKeyType) {
-    case 'rsa':
-      return RSA
-    case 'rsa-pss':
-      return RSA.filter((algorithm) => algorithm.startsWith('PS'))
-    case 'ec':
-      return curve === undefined ? undefined : [curve]
-    case 'ed25519':
-      return ['EdDSA', 'Ed25519']
-    default:
-      return undefined
-  }
-}
-
 function readWebhook(reader: OptionReader): WebhookConfig | undefined {
   const url = reader.value('AUTHORIZE_URL')
-  const secret = reader.file('AUTHORIZE_SECRET_FILE')
+  const content = reader.file('AUTHORIZE_SECRET_FILE')
   if (url === undefined) return undefined
+  const text = content && authorizeSecret(content)
+  if (content !== undefined && text === undefined) {
+    reader.problem('AUTHORIZE_SECRET_FILE', 'holds no token')
+  }
   return {
     url,
-    secret: secret === undefined ? undefined : Buffer.from(secret).toString().trim(),
+    secret:
+      text === undefined ? undefined : { text, path: reader.value('AUTHORIZE_SECRET_FILE') ?? '' },
     timeoutMs: reader.value('AUTHORIZE_TIMEOUT'),
     cacheTtlMs: reader.value('AUTHORIZE_CACHE_TTL'),
   }
+}
+
+/** The token in the bytes of its file; undefined where there is none. */
+export function authorizeSecret(content: Uint8Array): string | undefined {
+  return Buffer.from(content).toString().trim() || undefined
 }
 
 function readRates(reader: OptionReader, defaults: boolean): LimitsConfig['rates'] {

@@ -1,5 +1,6 @@
 import type { Broker } from './broker/broker.ts'
 import type { Config } from './config.ts'
+import { authorizeSecret, type TokenKeys } from './config-access.ts'
 import { createAddresses } from './edge/addresses.ts'
 import { createCredentials } from './edge/credentials.ts'
 import { createEntrance, type Entrance } from './edge/entrance.ts'
@@ -14,12 +15,9 @@ import type { Sockets, SocketsDeps } from './edge/sockets.ts'
 import { createTenure } from './edge/tenure.ts'
 import type { AccessEvents } from './observability/access-events.ts'
 import type { ByeEvent } from './protocol.ts'
+import { type HeldSecret, holdSecret } from './secret-file.ts'
 import { createAllowances } from './session/allowance.ts'
-import {
-  type Authentication,
-  createAuthentication,
-  NO_AUTHENTICATION,
-} from './session/authentication.ts'
+import { createAuthentication, NO_AUTHENTICATION } from './session/authentication.ts'
 import { createClaimsPolicy } from './session/claims-policy.ts'
 import { type Authorize, createHookPolicy } from './session/hook-policy.ts'
 import type { Identity } from './session/identity.ts'
@@ -27,9 +25,10 @@ import { createKeySet } from './session/key-set.ts'
 import { createPlaces } from './session/places.ts'
 import type { RoomPolicy } from './session/policy.ts'
 import { createRateLimits } from './session/rates.ts'
-import { createRevocationList, type RevocationList } from './session/revocation-list.ts'
+import { createRevocationList } from './session/revocation-list.ts'
 import type { Control } from './session/revocations.ts'
-import { createTokens } from './session/tokens.ts'
+import { createTokenKeyFile } from './session/token-key-file.ts'
+import { createTokens, type TokensDeps } from './session/tokens.ts'
 import { createWebhookPolicy } from './session/webhook-policy.ts'
 
 /** Who clients are, what they may do, how much of it, and for how long. */
@@ -96,8 +95,16 @@ export function createAccess(config: Config, deps: AccessDeps): Access {
     },
     failed: events.revocationsUnknown,
   })
-  const authentication = createConfiguredAuthentication(config, revocations, events)
-  const policy = createConfiguredPolicy(config, deps)
+  const keys = auth && createConfiguredKeys(auth.keys, events)
+  const authentication =
+    auth === undefined || keys === undefined
+      ? NO_AUTHENTICATION
+      : createAuthentication({
+          tokens: createTokens({ ...auth, keys }),
+          isRevoked: revocations.isRevoked,
+        })
+  const secret = holdConfiguredSecret(config, events)
+  const policy = createConfiguredPolicy(config, deps, secret)
 
   const limited = Object.keys(limits.rates).length > 0
   const rates = limited
@@ -165,6 +172,8 @@ export function createAccess(config: Config, deps: AccessDeps): Access {
     },
     trustProxy: addresses.trust,
     stop() {
+      keys?.stop?.()
+      secret?.stop()
       tenure.stop()
       guests.stop()
       revocations.stop()
@@ -174,30 +183,38 @@ export function createAccess(config: Config, deps: AccessDeps): Access {
   }
 }
 
-function createConfiguredAuthentication(
-  { auth }: Config,
-  { isRevoked }: RevocationList,
+function createConfiguredKeys(
+  keys: TokenKeys,
   events: AccessEvents,
-): Authentication {
-  if (auth === undefined) return NO_AUTHENTICATION
-  const { keys, ...rules } = auth
-  const tokens = createTokens({
-    ...rules,
-    keys:
-      keys.kind === 'key' ? keys : { find: createKeySet({ ...events.keySet, url: keys.url }).key },
-  })
-  return createAuthentication({ tokens, isRevoked })
+): TokensDeps['keys'] & { stop?: () => void } {
+  return keys.kind === 'file'
+    ? createTokenKeyFile({ ...keys, ...events.keyFile(keys.source) })
+    : { find: createKeySet({ ...events.keySet, url: keys.url }).key }
 }
 
 /** Undefined where everybody may do everything. */
-function createConfiguredPolicy(config: Config, deps: AccessDeps): RoomPolicy | undefined {
+function createConfiguredPolicy(
+  config: Config,
+  deps: AccessDeps,
+  secret: HeldSecret | undefined,
+): RoomPolicy | undefined {
   const { fallback, webhook, publicRooms, claim } = config.policy
-  if (deps.authorize !== undefined) {
-    return createHookPolicy(deps.authorize, { failed: deps.events.authorizeFailed })
-  }
+  const failed = deps.events.authorizeFailed
+  if (deps.authorize !== undefined) return createHookPolicy(deps.authorize, { failed })
   if (webhook !== undefined) {
-    return createWebhookPolicy({ ...webhook, publicRooms, failed: deps.events.authorizeFailed })
+    return createWebhookPolicy({ ...webhook, publicRooms, failed, secret: secret?.current })
   }
   if (config.auth === undefined && fallback === 'open') return undefined
   return createClaimsPolicy({ claim, publicRooms, fallback })
+}
+
+function holdConfiguredSecret({ policy }: Config, events: AccessEvents): HeldSecret | undefined {
+  const secret = policy.webhook?.secret
+  return (
+    secret &&
+    holdSecret({
+      ...{ path: secret.path, initial: secret.text, parse: authorizeSecret },
+      ...events.keyFile('AUTHORIZE_SECRET_FILE'),
+    })
+  )
 }

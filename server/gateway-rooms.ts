@@ -9,7 +9,7 @@ import { type AfterStore, extendLog } from './gateway-labels.ts'
 import type { Observability } from './gateway-observability.ts'
 import { createRooms, type Rooms } from './rooms/rooms.ts'
 import { createRoster, type Roster } from './rooms/roster.ts'
-import { watchSecretFile } from './secret-file.ts'
+import { holdSecret } from './secret-file.ts'
 
 const RING_CAPACITY = 128
 const RING_BUDGET_BYTES = 64 * 1024 * 1024
@@ -95,21 +95,16 @@ function createConfiguredWebhooks(
   { url, secret, secretFile }: NonNullable<Config['webhook']>,
   events: Observability['events'],
 ): Pick<Webhooks, 'send' | 'stop'> {
-  let current = secret
-  const file = watchSecretFile({
+  const held = holdSecret({
     ...{ path: secretFile, initial: secret, parse: webhookSecret },
-    changed(next) {
-      current = next
-      events.webhookSecretChanged()
-    },
+    changed: events.webhookSecretChanged,
     unusable: events.webhookSecretUnusable,
-    usable: () => undefined,
   })
-  const webhooks = createWebhooks({ url, secret: () => current, outcome: events.webhook })
+  const webhooks = createWebhooks({ url, secret: held.current, outcome: events.webhook })
   return {
     send: webhooks.send,
     stop() {
-      file.close()
+      held.stop()
       webhooks.stop()
     },
   }

@@ -67,17 +67,23 @@ export const accessOptions = {
     JWT_SECRET_FILE: {
       type: path,
       description:
-        'File with the secret of HS256 (32 bytes or more), HS384 (48) and HS512 (64) tokens; one trailing newline is removed.',
+        'File with the secret of HS256 (32 bytes or more), HS384 (48) and HS512 (64) tokens; one trailing newline is removed. A changed file counts at once.',
     },
     JWT_PUBLIC_KEY_FILE: {
       type: path,
       description:
-        'PEM file with the public key or certificate of RS, PS, ES or EdDSA tokens; the kind of key says which.',
+        'PEM file with the public key or certificate of RS, PS, ES or EdDSA tokens; the kind of key says which. A changed file counts at once.',
     },
     JWT_JWKS_URL: {
       type: httpUrl,
       description:
         'Where the issuer publishes its public keys (JWKS). Read again every 10 minutes, and for a key that is not known; its outage is bridged for a day.',
+    },
+    JWT_KEY_OVERLAP: {
+      type: duration('0ms', '30d'),
+      default: '0ms',
+      description:
+        'How long tokens of the key before still count after the file of a secret or public key was replaced, which needs no restart. A restart forgets that key.',
     },
     JWT_ISSUER: { type: text('the issuer'), description: 'What a token must have as `iss`.' },
     JWT_AUDIENCE: {
@@ -129,7 +135,8 @@ export const accessOptions = {
     },
     AUTHORIZE_SECRET_FILE: {
       type: path,
-      description: 'File with the bearer token that AUTHORIZE_URL is asked with.',
+      description:
+        'File with the bearer token that AUTHORIZE_URL is asked with. A changed file counts at once.',
     },
     AUTHORIZE_TIMEOUT: {
       type: duration('50ms', '30s'),

@@ -95,6 +95,31 @@ export function watchSecretFile(options: SecretFileOptions): SecretFile {
   }
 }
 
+/** What such a file holds now. */
+export interface HeldSecret {
+  current(): string
+  stop(): void
+}
+
+export interface HeldSecretOptions extends Pick<SecretFileOptions, 'path' | 'parse'> {
+  initial: string
+  changed(): void
+  unusable(reason: string): void
+}
+
+export function holdSecret(options: HeldSecretOptions): HeldSecret {
+  let current = options.initial
+  const file = watchSecretFile({
+    ...options,
+    changed(next) {
+      current = next
+      options.changed()
+    },
+    usable: () => undefined,
+  })
+  return { current: () => current, stop: file.close }
+}
+
 function same(one: Reading, other: Reading): boolean {
   return 'secret' in one
     ? 'secret' in other && one.secret === other.secret

@@ -32,6 +32,12 @@ export function createAccessEvents(deps: { logger: Logger; metrics: Metrics }) {
     },
     revocationsUnknown: rarely('revocations', 'the revocations cannot be read'),
     authorizeFailed: rarely('authorize', 'it could not be told who may do what'),
+    /** @param file the variable that names it */
+    keyFile: (file: string) => ({
+      changed: () => logger.info(`${file} holds another key, which counts from now on`),
+      unusable: (reason: string) =>
+        logger.error({ reason }, `${file} cannot be used; the key from before goes on`),
+    }),
     keySet: {
       failed: rarely('key_set', 'the keys of the issuer cannot be read (JWT_JWKS_URL)'),
       recovered: () => logger.info('the keys of the issuer can be read again'),

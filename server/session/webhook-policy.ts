@@ -8,8 +8,8 @@ import { createRoomPatterns } from './room-patterns.ts'
 
 export interface WebhookPolicyOptions {
   url: string
-  /** Bearer token that the webhook can tell us by. */
-  secret: string | undefined
+  /** Bearer token that the webhook can tell us by; it may change. */
+  secret: (() => string) | undefined
   timeoutMs: number
   cacheTtlMs: number
   publicRooms: readonly string[]
@@ -44,7 +44,7 @@ export function createWebhookPolicy(options: WebhookPolicyOptions): RoomPolicy {
       method: 'POST',
       headers: {
         'content-type': 'application/json',
-        ...(options.secret === undefined ? {} : { authorization: `Bearer ${options.secret}` }),
+        ...(options.secret === undefined ? {} : { authorization: `Bearer ${options.secret()}` }),
       },
       body: JSON.stringify({
         ...{ user: identity.user.id, action, room },

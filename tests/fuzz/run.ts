@@ -262,7 +262,11 @@ async function fuzzPolling({ url }: GatewayProcess, tally: Tally, draw: Draw) {
 async function fuzzTokens(tally: Tally, draw: Draw) {
   const key = createSecretKey(Buffer.from('a secret of thirty-two bytes, or more'))
   const tokens = createTokens({
-    ...{ keys: { key, algorithms: ['HS256'] }, issuer: undefined, audience: undefined },
+    ...{
+      keys: { current: () => [{ key, algorithms: ['HS256'] }] },
+      issuer: undefined,
+      audience: undefined,
+    },
     ...{ clockSkewMs: 1000, userClaim: 'sub', nameClaim: 'name', now: () => 1_700_000_000_000 },
   })
   await drawEach(fuzzedToken(key), draw, async ({ text, signed }) => {

@@ -23,14 +23,14 @@ const layers: readonly Layer[] = [
   {
     name: 'settings',
     files: /^server\/(config|option|redis-roles)[a-z-]*\.ts$/,
-    mayImport: [/^server\/broker\/redis\/(url|credentials)\.ts$/],
+    mayImport: [/^server\/broker\/redis\/(url|credentials)\.ts$/, /^server\/token-key\.ts$/],
   },
-  { name: 'secrets', files: /^server\/secret-file\.ts$/, mayImport: [] },
+  { name: 'secrets', files: /^server\/(secret-file|token-key)\.ts$/, mayImport: [] },
   { name: 'rooms', files: /^server\/rooms\//, mayImport: [vocabulary] },
   {
     name: 'session',
     files: /^server\/session\//,
-    mayImport: [vocabulary, /^server\/secret-file\.ts$/],
+    mayImport: [vocabulary, /^server\/(secret-file|token-key)\.ts$/],
   },
   { name: 'cache', files: /^server\/cache\//, mayImport: [vocabulary] },
   { name: 'observability', files: /^server\/observability\//, mayImport: [] },

@@ -48,7 +48,7 @@ test.each([
   ['P-384', pem(p384.publicKey, 'spki'), PUBLIC, ['ES384']],
   ['Ed25519', pem(ed.publicKey, 'spki'), PUBLIC, ['EdDSA', 'Ed25519']],
 ])('%s: the kind of key says which algorithms count', (_what, content, variable, algorithms) => {
-  expect(read(content, variable).auth?.keys).toMatchObject({ algorithms })
+  expect(read(content, variable).auth?.keys).toMatchObject({ key: { algorithms } })
 })
 
 test('one source of keys, no more and no less', () => {

@@ -15,7 +15,7 @@ function start(answer: (question: Record<string, unknown>) => Response | Promise
   let most = 0
   const failures: unknown[] = []
   const policy = createWebhookPolicy({
-    ...{ url: 'http://app/authorize', secret: 's3cret', timeoutMs: 1000, cacheTtlMs: 60_000 },
+    ...{ url: 'http://app/authorize', secret: () => 's3cret', timeoutMs: 1000, cacheTtlMs: 60_000 },
     publicRooms: ['public:*'],
     failed: (error) => failures.push(error),
     fetch: async (_url, init) => {
