@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { setImmediate as endOfTurn } from 'node:timers/promises'
 import { beforeEach, expect, test } from 'vitest'
 import { type Connection, createConnection } from '../../server/broker/redis/connection.ts'
 import { createGroupCommit, type GroupCommit } from '../../server/broker/redis/group-commit.ts'
@@ -114,11 +115,21 @@ test('D1 where Redis takes no more, what was stored before is still acknowledged
   expect(await Promise.all(['b', 'a'].map((id) => outcomeOf(send(id))))).toEqual(['2', 'again 1'])
 })
 
+test('what several bring in one turn of the event loop is one call', async () => {
+  await send('a') // Redis knows the script from here on
+  calls = 0
+  const first = outcomeOf(send('b'))
+  await Promise.resolve() // as from another connection
+  const second = outcomeOf(send('c'))
+  expect(await Promise.all([first, second])).toEqual(['2', '3'])
+  expect(calls).toBe(1)
+})
+
 test('D3 what waits behind a call that fails is not stored before it', async () => {
   await send('a')
   redis.pause()
   const unknown = outcomeOf(send('b'))
-  await Promise.resolve() // the call of the one above begins
+  await endOfTurn() // the call of the one above begins
   const waiting = [outcomeOf(send('c')), outcomeOf(send('d'))]
   expect(await unknown).toBe('OUTCOME_UNKNOWN')
   expect(await Promise.all(waiting)).toEqual(['UNAVAILABLE', 'UNAVAILABLE'])
