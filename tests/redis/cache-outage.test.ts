@@ -130,7 +130,12 @@ describe('the Redis of the cache', { timeout: 60_000 + 2 * OUTAGE_MS }, () => {
     }
     expect(await evicted(all.redis)).toBeGreaterThan(100)
     expect(await other.cache.getOrCompute('k499', LIFETIME, () => 'anew')).toBe(text)
-    expect(await other.cache.getOrCompute('k0', LIFETIME, () => 'anew')).toBe('anew')
+    // Redis draws what it forgets: not surely the very first.
+    const oldest = new Set<string>()
+    for (let i = 0; i < 100; i++) {
+      oldest.add(await other.cache.getOrCompute(`k${i}`, LIFETIME, () => 'anew'))
+    }
+    expect([...oldest].filter((each) => each !== text)).toEqual(['anew'])
     await all.says('redis_connected')
     await all.chatWasUntouched()
   })
