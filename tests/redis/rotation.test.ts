@@ -3,6 +3,7 @@ import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { connectClient } from '../support/client.ts'
 import { eventually } from '../support/eventually.ts'
@@ -189,7 +190,12 @@ describe.each(topologies)('$title', (topology) => {
     const { redis, gateways, valid, lines, write, wrote } = setting
     const [gateway] = gateways as [GatewayProcess]
     const client = await connectClient(testScope(), gateway.url)
-    const before = await redis.connections()
+    // One that asked a node for its topology may just be ending.
+    const before = await eventually(async () => {
+      const seen = await redis.connections()
+      await sleep(200)
+      return isDeepStrictEqual(seen, await redis.connections()) && seen
+    })
     const refusals = () => rotationsOf(gateway, 'rooms', 'refused')
     const refusalsBefore = await refusals()
 
