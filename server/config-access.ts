@@ -58,6 +58,7 @@ export interface AccessConfig {
 }
 
 const KEY_SOURCES = ['JWT_SECRET_FILE', 'JWT_PUBLIC_KEY_FILE', 'JWT_JWKS_URL'] as const
+
 /** What is wrong becomes a problem of the reader. */
 export function readAccess(reader: OptionReader): AccessConfig {
   const auth = reader.value('AUTH_MODE') === 'jwt' ? readAuth(reader) : undefined
