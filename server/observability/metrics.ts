@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { createLoopDelayMeter } from './loop-delay.ts'
 
 /** Second boundaries for things a person waits for, from a blink to a lunch break. */
 const GAP_SECONDS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800]
@@ -11,7 +12,7 @@ export type Metrics = ReturnType<typeof createMetrics>
 
 export function createMetrics() {
   const registry = new Registry()
-  collectDefaultMetrics({ register: registry, prefix: 'roomwire_' })
+  defaultMetrics(registry)
   const registers = [registry]
 
   const counter = <L extends string>(name: string, help: string, labelNames: readonly L[]) =>
@@ -45,6 +46,7 @@ export function createMetrics() {
 
   return {
     registry,
+    loopDelay: createLoopDelayMeter(registry),
     /** Reads values that are derived rather than counted, at every scrape. */
     onScrape: (read: () => void) => void scrapes.push(read),
     connections: gauge('connections', 'Open connections.', ['transport']),
@@ -209,5 +211,15 @@ export function createMetrics() {
       [],
     ),
     unhandled: counter('unhandled_errors_total', 'Rejections nobody handled: a bug.', []),
+  }
+}
+
+/** prom-client's, of the process and the runtime, but for the event loop's delay, which is ours. */
+function defaultMetrics(registry: Registry): void {
+  // Its monitor cannot be left out; with this resolution it never wakes the process.
+  const eventLoopMonitoringPrecision = 2 ** 30
+  collectDefaultMetrics({ register: registry, prefix: 'roomwire_', eventLoopMonitoringPrecision })
+  for (const { name } of registry.getMetricsAsArray()) {
+    if (name.includes('eventloop_lag')) registry.removeSingleMetric(name)
   }
 }

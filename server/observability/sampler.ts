@@ -1,4 +1,3 @@
-import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { readCache } from './cache-events.ts'
 import type { SeenInstance } from './cluster.ts'
 import type { Health } from './health.ts'
@@ -30,8 +29,6 @@ const FIGURES = [
 const SAMPLE_MS = 1000
 /** A quarter of an hour: 31 figures of 8 bytes each, 225 kB in all. */
 const SAMPLES = 900
-/** What the timer of the measurement itself takes. */
-const RESOLUTION_MS = 20
 
 export interface Sampler {
   readonly history: History
@@ -55,7 +52,6 @@ export function createSampler(deps: {
   const { metrics } = deps
   const now = deps.now ?? Date.now
   const history = createHistory(FIGURES, SAMPLES)
-  const loop = monitorEventLoopDelay({ resolution: RESOLUTION_MS })
   let before: Awaited<ReturnType<typeof read>> | undefined
 
   async function read() {
@@ -78,17 +74,6 @@ export function createSampler(deps: {
       },
       memoryBytes: memory === undefined ? 0 : await readTotal(memory),
     }
-  }
-
-  function loopDelay() {
-    const inMs = (nanoseconds: number) => Math.max(0, nanoseconds / 1e6 - RESOLUTION_MS)
-    const measured = {
-      loopMean: loop.count === 0 ? 0 : inMs(loop.mean),
-      loopP99: loop.count === 0 ? 0 : inMs(loop.percentile(99)),
-      loopMax: loop.count === 0 ? 0 : inMs(loop.max),
-    }
-    loop.reset()
-    return measured
   }
 
   async function sample(): Promise<void> {
@@ -114,6 +99,7 @@ export function createSampler(deps: {
     const send = (q: number) => inMs(quantileBetween(last.send, after.send, q))
     const probe = (role: 'rooms' | 'cache') =>
       inMs(meanBetween(last.probes[role], after.probes[role]))
+    const loop = metrics.loopDelay.read()
     const figures: Record<(typeof FIGURES)[number], number | null> = {
       connections,
       connectionsAll: all('connections', connections),
@@ -132,7 +118,7 @@ export function createSampler(deps: {
       ...{ redisRooms: upOrDown(redis.rooms.state), redisCache: upOrDown(redis.cache.state) },
       ...{ probeRooms: probe('rooms'), probeCache: probe('cache') },
       ...cacheRates(last.cache.outcomes, after.cache.outcomes, seconds),
-      ...loopDelay(),
+      ...{ loopMean: loop.mean, loopP99: loop.p99, loopMax: loop.max },
       memoryBytes: after.memoryBytes,
     }
     history.add(now(), figures satisfies Sample)
@@ -158,14 +144,14 @@ export function createSampler(deps: {
       return before?.cache ?? { hits: 0, misses: 0 }
     },
     start() {
-      loop.enable()
+      metrics.loopDelay.start()
       sampleOnce() // what the first sample is compared with
       timer = setInterval(sampleOnce, SAMPLE_MS)
       timer.unref()
     },
     stop() {
       clearInterval(timer)
-      loop.disable()
+      metrics.loopDelay.stop()
     },
   }
 }

@@ -43,6 +43,8 @@ export interface LocalRoomDeps {
   observer: RoomObserver
   options: LocalRoomOptions
   budget: RingBudget
+  /** This instance's rooms to which something is missing: this one is among them while it is. */
+  behind: Set<LocalRoom>
   /** Nobody is here any more and the subscription is gone. */
   closed(room: LocalRoom): void
 }
@@ -97,7 +99,6 @@ export function createLocalRoom(name: string, deps: LocalRoomDeps): LocalRoom {
   const members = new Set<Member>()
   let phase: Phase = { name: 'absent' }
   let holders = 0
-  let behind = false
   let activeAt = 0
   /** Frames that came while the room could not take them, oldest first; bounded by dropping (D8). */
   let waiting: Frame[] = []
@@ -105,6 +106,11 @@ export function createLocalRoom(name: string, deps: LocalRoomDeps): LocalRoom {
   let queued: Promise<void> | undefined
   let labelsMissed = false
   let catchingUp: Promise<void> | undefined
+
+  function fallBehind(): void {
+    // A read may end after its room did.
+    if (phase.name !== 'absent') deps.behind.add(room)
+  }
 
   /** Delivers an entry that continues what members have; says whether it did or is known. */
   function take(epoch: string, entry: Entry): boolean {
@@ -126,7 +132,7 @@ export function createLocalRoom(name: string, deps: LocalRoomDeps): LocalRoom {
   function takeLabels(epoch: string, labelled: Labelled): void {
     const verdict = replica.label(epoch, labelled)
     if (verdict === 'new' && members.size > 0) tell(epoch, labelled)
-    if (verdict === 'ahead') behind = true // its message was missed (D4)
+    if (verdict === 'ahead') fallBehind() // its message was missed (D4)
   }
 
   async function readLabels(): Promise<void> {
@@ -152,7 +158,7 @@ export function createLocalRoom(name: string, deps: LocalRoomDeps): LocalRoom {
     waiting = []
     for (const frame of frames) {
       if ('labelled' in frame) takeLabels(frame.epoch, frame.labelled)
-      else if (!take(frame.epoch, frame.entry)) behind = true
+      else if (!take(frame.epoch, frame.entry)) fallBehind()
     }
   }
 
@@ -174,7 +180,7 @@ export function createLocalRoom(name: string, deps: LocalRoomDeps): LocalRoom {
     }
     phase = { name: 'live' }
     takeWaiting()
-    if (behind) startSync()
+    if (room.behind) startSync()
     if (holders === 0) linger()
   }
 
@@ -187,7 +193,7 @@ export function createLocalRoom(name: string, deps: LocalRoomDeps): LocalRoom {
   /** Pages from our place to the tail until nothing is left that we know to be missing (D4). */
   async function fill(): Promise<void> {
     do {
-      behind = false
+      deps.behind.delete(room)
       const from = replica.tail
       const page = await log.read(name, { kind: 'after', from, limit: options.pageSize })
       if (!isOpen()) return
@@ -198,23 +204,23 @@ export function createLocalRoom(name: string, deps: LocalRoomDeps): LocalRoom {
         takeWaiting()
         if (page.entries.length > 0 && replica.tail === from)
           await renew() // a link is wrong
-        else if (page.tail.offset > replica.tail.offset) behind = true
+        else if (page.tail.offset > replica.tail.offset) fallBehind()
       } else if (page.continuity === 'broken') {
         await renew()
       } else if (replica.tail === from) {
         adopt(page.tail, page.continuity)
         takeWaiting()
       } else {
-        behind = true // we moved while reading; this page says nothing about where we are now
+        fallBehind() // we moved while reading; this page says nothing about where we are now
       }
-    } while (behind && isOpen())
+    } while (room.behind && isOpen())
   }
 
   async function runFill(): Promise<void> {
     try {
       await fill()
     } catch (error) {
-      behind = true
+      fallBehind()
       observer.fillFailed(name, error)
       throw error
     } finally {
@@ -249,7 +255,7 @@ export function createLocalRoom(name: string, deps: LocalRoomDeps): LocalRoom {
   function ended(): void {
     phase = { name: 'absent' }
     waiting = []
-    behind = false
+    deps.behind.delete(room)
     replica.clear()
     if (holders === 0) deps.closed(room)
   }
@@ -279,7 +285,7 @@ export function createLocalRoom(name: string, deps: LocalRoomDeps): LocalRoom {
     replica,
     members,
     get behind() {
-      return behind
+      return deps.behind.has(room)
     },
     get live() {
       return isOpen()
@@ -318,7 +324,7 @@ export function createLocalRoom(name: string, deps: LocalRoomDeps): LocalRoom {
       if (phase.name === 'opening' || running !== undefined) wait({ epoch, labelled })
       else if (isOpen()) {
         takeLabels(epoch, labelled)
-        if (behind) startSync()
+        if (room.behind) startSync()
       }
     },
     catchUpOnLabels() {
@@ -330,10 +336,10 @@ export function createLocalRoom(name: string, deps: LocalRoomDeps): LocalRoom {
     },
     interrupted() {
       labelsMissed = options.labelled ?? false
-      if (phase.name === 'opening') behind = true
+      if (phase.name === 'opening') fallBehind()
     },
     renewed(epoch) {
-      if (phase.name === 'opening') behind = true
+      if (phase.name === 'opening') fallBehind()
       else if (isOpen() && epoch !== replica.tail.epoch) sync().catch(() => undefined)
     },
     stop() {

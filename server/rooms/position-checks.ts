@@ -24,6 +24,8 @@ const GRACE_MS = 150
 export function createPositionChecks(deps: {
   log: MessageLog
   rooms: () => Iterable<LocalRoom>
+  /** Those to which something is missing. */
+  behind: ReadonlySet<LocalRoom>
   /** How often each room has its turn while nothing is wrong. */
   everyMs: number
 }): PositionChecks {
@@ -31,7 +33,9 @@ export function createPositionChecks(deps: {
   const turns = Math.max(1, Math.floor(deps.everyMs / TICK_MS))
   let scheduled: NodeJS.Timeout | undefined
   let stopped = false
-  let turn = 0
+  /** Rooms that have not had their turn in this round, and how many have it at a time. */
+  let round: LocalRoom[] = []
+  let share = 0
   /** An interruption's check did not come to its end. */
   let owed = false
 
@@ -86,14 +90,16 @@ export function createPositionChecks(deps: {
   /** Rooms that are behind each tick; of the others a share, so that all have their turn. */
   async function tick(): Promise<void> {
     if (owed) return afterInterruption()
-    turn = (turn + 1) % turns
-    const due: LocalRoom[] = []
-    let index = 0
-    for (const room of deps.rooms()) {
-      index += 1
-      if (room.live && (room.behind || index % turns === turn)) due.push(room)
+    if (round.length === 0) {
+      round = [...deps.rooms()]
+      share = Math.ceil(round.length / turns)
     }
-    await verifyInTurn(due, false)
+    // From the end: rooms that opened during a round are the first of the next.
+    const due = new Set([...deps.behind, ...round.splice(-share)])
+    await verifyInTurn(
+      [...due].filter((room) => room.live),
+      false,
+    )
   }
 
   const ticker = setInterval(() => {

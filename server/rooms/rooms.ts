@@ -110,9 +110,13 @@ export function createRooms(deps: RoomsDeps): Rooms {
   const local = new Map<string, LocalRoom>()
   /** Rooms of each member, with what ends its hold on them. */
   const memberships = new Map<Member, Map<string, () => void>>()
+  /** In all rooms; who is in two counts twice. */
+  let members = 0
+  const behind = new Set<LocalRoom>()
   const checks = createPositionChecks({
     log,
     rooms: () => local.values(),
+    behind,
     everyMs: options.verifyEveryMs,
   })
 
@@ -149,6 +153,7 @@ export function createRooms(deps: RoomsDeps): Rooms {
         ...deps,
         log: roomLog,
         budget,
+        behind,
         closed: () => local.delete(name),
       })
       local.set(name, room)
@@ -206,6 +211,7 @@ export function createRooms(deps: RoomsDeps): Rooms {
     rooms.delete(name)
     if (rooms.size === 0) memberships.delete(member)
     local.get(name)?.members.delete(member)
+    members -= 1
     release()
     deps.attending?.left(member, name, mayReturn)
   }
@@ -215,6 +221,7 @@ export function createRooms(deps: RoomsDeps): Rooms {
     if (rooms.has(room.name)) return
     memberships.set(member, rooms)
     room.members.add(member)
+    members += 1
     rooms.set(room.name, room.hold())
     deps.attending?.entered(member, room.name)
   }
@@ -299,15 +306,7 @@ export function createRooms(deps: RoomsDeps): Rooms {
       }),
     purge: (name) => log.purge(name),
     verifyAll: () => checks.now(),
-    counts() {
-      let members = 0
-      let behind = 0
-      for (const room of local.values()) {
-        members += room.members.size
-        if (room.behind) behind += 1
-      }
-      return { rooms: local.size, members, behind }
-    },
+    counts: () => ({ rooms: local.size, members, behind: behind.size }),
     stop() {
       checks.stop()
       for (const room of local.values()) room.stop()

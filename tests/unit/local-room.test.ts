@@ -42,6 +42,7 @@ function setUp() {
       labelled: true,
     },
     budget,
+    behind: new Set(),
     closed,
   })
   log.listen({
