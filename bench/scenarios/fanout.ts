@@ -20,8 +20,8 @@ export const fanout: Scenario = {
       default: '50',
       description: 'ms between two readings of a subscriber that only counts; 0: none waits',
     },
-    // What runs 400 times a second takes V8 that long to compile; a server runs for weeks.
-    warm: { default: '12', description: 'seconds before the measured window' },
+    // What runs 100 times a second takes V8 that long to compile; a server runs for weeks.
+    warm: { default: '30', description: 'seconds before the measured window' },
     drain: { default: '10', description: 'seconds that stragglers are waited for' },
   },
   rivals: [stock, stockCaught, streams, nchan, bareWs],

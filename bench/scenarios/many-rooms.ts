@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Scope } from '../../tests/support/scope.ts'
 import type { Contender } from '../contenders/contender.ts'
-import { sharded, stockCaught } from '../contenders/socket-io.ts'
+import { bareWs, sharded, stockCaught } from '../contenders/socket-io.ts'
 import { quantileMs } from '../histogram.ts'
 import { added, totalOf } from '../load/tally.ts'
 import type { Sample, Scenario, Settings } from '../scenario.ts'
@@ -22,7 +22,8 @@ export const manyRooms: Scenario = {
     // Long enough for the compiler: at a few hundred messages a second it takes that long.
     warm: { default: '8', description: 'seconds before each measured window' },
   },
-  rivals: [stockCaught, sharded],
+  // Bare ws is the floor: what three wakings of a process cost with nothing around them.
+  rivals: [stockCaught, sharded, bareWs],
   metrics: [
     { name: 'perInstance', title: 'CPU per instance', unit: 'cores', better: 'lower', digits: 4 },
     { name: 'perMessage', title: 'CPU per message, all', unit: 'µs', better: 'lower' },
