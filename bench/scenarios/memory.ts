@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { bareWs, stock, stockIdle } from '../contenders/socket-io.ts'
 import { processTree, residentBytes } from '../process-usage.ts'
 import type { Scenario } from '../scenario.ts'
-import { openStage, type Stage } from '../stage.ts'
+import { openStage, type Stage, usedBetween } from '../stage.ts'
 import { inverse } from '../statistics.ts'
 
 const VARIANT = '1 instance'
@@ -11,17 +11,19 @@ const WARM_UP = 500
 
 export const memory: Scenario = {
   name: 'memory',
-  summary: 'resident memory of an idle connection that has joined a room',
+  summary: 'what idle connections that have joined rooms cost: resident memory, and CPU',
   options: {
     connections: { default: '8000', description: 'connections that are measured' },
     rooms: { default: '400', description: 'rooms that they join' },
-    settle: { default: '30', description: 'seconds of idleness before each reading' },
+    // V8 gives back what arriving left behind, but not at once: 30 s were too short for some turns.
+    settle: { default: '45', description: 'seconds of idleness before each reading' },
   },
   rivals: [stockIdle, stock, bareWs],
   metrics: [
     { name: 'perConnection', title: 'RSS per connection', unit: 'kB', better: 'lower', digits: 2 },
     { name: 'empty', title: 'RSS without any', unit: 'MB' },
     { name: 'full', title: 'RSS with all', unit: 'MB' },
+    { name: 'idleCpu', title: 'CPU while idle', unit: 'cores', better: 'lower', digits: 4 },
     { name: 'connections', title: 'connections', unit: '', digits: 0 },
   ],
   variants: (settings) => [
@@ -52,12 +54,16 @@ export const memory: Scenario = {
         })
         await sleep(settleMs)
         const full = resident(stage)
+        const before = stage.usage()
+        await sleep(settings.seconds * 1000)
+        const used = usedBetween(before, stage.usage())
         const { closed } = await members.audit({}, {})
         return {
           figures: {
             perConnection: (full - empty) / opened / 1024,
             empty: empty / 2 ** 20,
             full: full / 2 ** 20,
+            idleCpu: used.gatewayMicros / used.seconds / 1e6,
             connections: opened,
           },
           notes: [
