@@ -33,7 +33,7 @@ const layers: readonly Layer[] = [
     mayImport: [vocabulary, /^server\/(secret-file|token-key)\.ts$/],
   },
   { name: 'cache', files: /^server\/cache\//, mayImport: [vocabulary] },
-  { name: 'observability', files: /^server\/observability\//, mayImport: [] },
+  { name: 'observability', files: /^server\/observability\//, mayImport: [/^server\/ticks\.ts$/] },
   { name: 'broker', files: /^server\/broker\//, mayImport: [vocabulary, ports] },
   {
     name: 'edge',
