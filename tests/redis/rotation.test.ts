@@ -123,6 +123,15 @@ async function startLoad(scope: Scope, gateways: readonly GatewayProcess[]) {
   }
 }
 
+/** The connections that last: one that asked a node for its topology may just be ending. */
+function standing(redis: RotatingRedis): Promise<string[]> {
+  return eventually(async () => {
+    const seen = await redis.connections()
+    await sleep(200)
+    return isDeepStrictEqual(seen, await redis.connections()) ? seen : undefined
+  })
+}
+
 function neverShown({ gateways, passwords }: Setting): void {
   const output = gateways.flatMap((gateway) => gateway.output).join('\n')
   for (const password of passwords) expect(output).not.toContain(password)
@@ -149,7 +158,7 @@ describe.each(topologies)('$title', (topology) => {
         ),
       )
     const acceptedBefore = await accepted()
-    const before = await redis.connections()
+    const before = await standing(redis)
     const load = await startLoad(testScope(), gateways)
 
     for (let rotation = 1; rotation <= ROTATIONS; rotation++) {
@@ -174,7 +183,7 @@ describe.each(topologies)('$title', (topology) => {
     expect(seen.whole).toEqual(Array.from({ length: SENDERS }, () => true))
     expect(seen.stored).toBeGreaterThan(ROTATIONS * SENDERS)
     console.log(`${topology.title}: ${ROTATIONS} rotations, ${seen.stored} messages, 0 errors`)
-    expect(await redis.connections()).toEqual(before)
+    expect(await standing(redis)).toEqual(before)
     for (const gateway of gateways) {
       expect(lines(gateway, /^Redis connection failed/)).toEqual([])
       expect(lines(gateway, REFUSED)).toHaveLength(ROTATIONS / 2)
@@ -190,18 +199,13 @@ describe.each(topologies)('$title', (topology) => {
     const { redis, gateways, valid, lines, write, wrote } = setting
     const [gateway] = gateways as [GatewayProcess]
     const client = await connectClient(testScope(), gateway.url)
-    // One that asked a node for its topology may just be ending.
-    const before = await eventually(async () => {
-      const seen = await redis.connections()
-      await sleep(200)
-      return isDeepStrictEqual(seen, await redis.connections()) && seen
-    })
+    const before = await standing(redis)
     const refusals = () => rotationsOf(gateway, 'rooms', 'refused')
     const refusalsBefore = await refusals()
 
     write(newPassword())
     await wrote(REFUSED, 1)
-    expect(await redis.connections()).toEqual(before)
+    expect(await standing(redis)).toEqual(before)
     await eventually(async () => (await refusals()) >= refusalsBefore + 3, {
       what: 'further attempts',
     })
@@ -241,7 +245,7 @@ test('a file that is empty or gone for a moment changes nothing, and is told of'
   const scope = testScope()
   const setting = await arrange(scope, aclUser)
   const { redis, gateways, passwords, lines, write, wrote } = setting
-  const before = await redis.connections()
+  const before = await standing(redis)
   write('', 'overwrite')
   await wrote(/WEBSOCKET_REDIS_PASSWORD_FILE cannot be used \(empty/, 1)
   write(String(passwords[0]))
@@ -250,7 +254,7 @@ test('a file that is empty or gone for a moment changes nothing, and is told of'
     expect(await isOk(gateway)).toBe(true)
     expect(lines(gateway, CHANGED)).toEqual([])
   }
-  expect(await redis.connections()).toEqual(before)
+  expect(await standing(redis)).toEqual(before)
 })
 
 test('a wrong password at the start is mended by writing the file', async () => {
@@ -271,7 +275,7 @@ test('a wrong password at the start is mended by writing the file', async () => 
 
 /** Every connection ends, and there are as many again. */
 async function comeBack({ redis, gateways }: Setting): Promise<void> {
-  const before = await redis.connections()
+  const before = await standing(redis)
   await redis.cutConnections()
   const back = async () => {
     const now = await redis.connections()
