@@ -64,8 +64,9 @@ export function createPositionChecks(deps: {
     room.sync().catch(() => undefined)
   }
 
-  /** Most recently active rooms first: that is where somebody waits. */
-  async function verifyInTurn(rooms: LocalRoom[], quick: boolean): Promise<void> {
+  /** Those that are live, most recently active ones first: that is where somebody waits. */
+  async function verifyInTurn(due: Iterable<LocalRoom>, quick: boolean): Promise<void> {
+    const rooms = [...due].filter((room) => room.live)
     rooms.sort((a, b) => b.activeAt - a.activeAt)
     for (let start = 0; start < rooms.length && !stopped; start += BATCH) {
       await verify(rooms.slice(start, start + BATCH), quick)
@@ -73,10 +74,7 @@ export function createPositionChecks(deps: {
   }
 
   function now(): Promise<void> {
-    return verifyInTurn(
-      [...deps.rooms()].filter((room) => room.live),
-      true,
-    )
+    return verifyInTurn(deps.rooms(), true)
   }
 
   async function afterInterruption(): Promise<void> {
@@ -95,11 +93,7 @@ export function createPositionChecks(deps: {
       share = Math.ceil(round.length / turns)
     }
     // From the end: rooms that opened during a round are the first of the next.
-    const due = new Set([...deps.behind, ...round.splice(-share)])
-    await verifyInTurn(
-      [...due].filter((room) => room.live),
-      false,
-    )
+    await verifyInTurn(new Set([...deps.behind, ...round.splice(-share)]), false)
   }
 
   const ticker = setInterval(() => {

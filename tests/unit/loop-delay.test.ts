@@ -17,10 +17,8 @@ it('a blocked event loop is measured, once for each reader', async () => {
   const registry = new Registry()
   const meter = createLoopDelayMeter(registry)
   const lagMax = async () => {
-    const { values } = (await registry
-      .getSingleMetric('roomwire_nodejs_eventloop_lag_max_seconds')
-      ?.get()) ?? { values: [] }
-    return values[0]?.value
+    const metric = registry.getSingleMetric('roomwire_nodejs_eventloop_lag_max_seconds')
+    return (await metric?.get())?.values[0]?.value
   }
   expect(meter.read()).toEqual({ mean: 0, p99: 0, max: 0 })
   meter.start()
