@@ -3,11 +3,12 @@ import { bareWs, stock, stockIdle } from '../contenders/socket-io.ts'
 import { processTree, residentBytes } from '../process-usage.ts'
 import type { Scenario } from '../scenario.ts'
 import { openStage, type Stage, usedBetween } from '../stage.ts'
-import { inverse } from '../statistics.ts'
+import { inverse, median } from '../statistics.ts'
 
 const VARIANT = '1 instance'
 /** What the first connections load and compile is no part of what one of many costs. */
 const WARM_UP = 500
+const READ_EVERY_MS = 500
 
 export const memory: Scenario = {
   name: 'memory',
@@ -15,8 +16,8 @@ export const memory: Scenario = {
   options: {
     connections: { default: '8000', description: 'connections that are measured' },
     rooms: { default: '400', description: 'rooms that they join' },
-    // V8 gives back what arriving left behind, but not at once: 30 s were too short for some turns.
-    settle: { default: '45', description: 'seconds of idleness before each reading' },
+    // V8 gives back what arriving left behind, but not at once: 45 s were too short for some turns.
+    settle: { default: '75', description: 'seconds of idleness before each reading' },
   },
   rivals: [stockIdle, stock, bareWs],
   metrics: [
@@ -47,15 +48,14 @@ export const memory: Scenario = {
         await members.openMembers({ ...request, count: WARM_UP })
         await members.closeMembers()
         await sleep(settleMs)
-        const empty = resident(stage)
+        const empty = await residentFor(stage, settings.seconds)
         const { opened, failed } = await members.openMembers({
           ...request,
           count: settings.number('connections'),
         })
         await sleep(settleMs)
-        const full = resident(stage)
         const before = stage.usage()
-        await sleep(settings.seconds * 1000)
+        const full = await residentFor(stage, settings.seconds)
         const used = usedBetween(before, stage.usage())
         const { closed } = await members.audit({}, {})
         return {
@@ -82,6 +82,16 @@ export const memory: Scenario = {
       aim: 0.7,
     },
   ],
+}
+
+/** It goes up and down by a tenth, as pings leave garbage and V8 collects it: the median of a time. */
+async function residentFor(stage: Stage, seconds: number): Promise<number> {
+  const readings: number[] = []
+  for (const until = performance.now() + seconds * 1000; performance.now() < until; ) {
+    readings.push(resident(stage))
+    await sleep(READ_EVERY_MS)
+  }
+  return median(readings) ?? resident(stage)
 }
 
 function resident({ instances }: Stage): number {

@@ -23,14 +23,14 @@ const ANSWERS_PER_CHECK = 64
 type Reply = (reply: object) => void
 
 /** Called by the socket it listens to: one function serves all of them. */
-type Listener = (this: Socket, ...args: unknown[]) => void
+export type SocketListener = (this: Socket, ...args: unknown[]) => void
 
 /**
  * Answers requests: one object and an acknowledgement in, one reply out, whatever happens.
  *
- * @returns what lets a connection ask
+ * @returns what listens to each socket, by event
  */
-export function createDispatch(deps: DispatchDeps): (connection: Connection) => void {
+export function createDispatch(deps: DispatchDeps): Record<string, SocketListener> {
   const { handlers, events } = deps
 
   function answering<Name extends RequestName>(
@@ -40,7 +40,7 @@ export function createDispatch(deps: DispatchDeps): (connection: Connection) => 
       request: ReturnType<typeof parseRequest<Name>>,
       reply: Reply,
     ) => Promise<object | undefined>,
-  ): Listener {
+  ): SocketListener {
     async function handle(
       connection: Connection,
       payload: unknown,
@@ -88,31 +88,24 @@ export function createDispatch(deps: DispatchDeps): (connection: Connection) => 
     }
   }
 
-  const listeners: readonly (readonly [RequestName, Listener])[] = [
-    ['gateway:hello', answering('gateway:hello', handlers.hello)],
-    ['room:join', answering('room:join', handlers.join)],
-    ['room:leave', answering('room:leave', handlers.leave)],
-    ['room:send', answering('room:send', handlers.send)],
-    ['room:history', answering('room:history', handlers.history)],
-    ['auth:refresh', answering('auth:refresh', handlers.refresh)],
-    ['room:members', answering('room:members', handlers.members)],
-    [
-      'room:typing',
-      function typing(payload) {
-        const connection = deps.connectionOf(this)
-        if (connection === undefined) return
-        const refused = (error: unknown) =>
-          events.refused(connection.ids, 'room:typing', toWireError(error).code, undefined)
-        try {
-          handlers.typing(connection, parseRequest('room:typing', payload)).catch(refused)
-        } catch (error) {
-          refused(error)
-        }
-      },
-    ],
-  ]
-
-  return ({ socket }) => {
-    for (const [name, listener] of listeners) socket.on(name as string, listener)
-  }
+  return {
+    'gateway:hello': answering('gateway:hello', handlers.hello),
+    'room:join': answering('room:join', handlers.join),
+    'room:leave': answering('room:leave', handlers.leave),
+    'room:send': answering('room:send', handlers.send),
+    'room:history': answering('room:history', handlers.history),
+    'auth:refresh': answering('auth:refresh', handlers.refresh),
+    'room:members': answering('room:members', handlers.members),
+    'room:typing'(payload) {
+      const connection = deps.connectionOf(this)
+      if (connection === undefined) return
+      const refused = (error: unknown) =>
+        events.refused(connection.ids, 'room:typing', toWireError(error).code, undefined)
+      try {
+        handlers.typing(connection, parseRequest('room:typing', payload)).catch(refused)
+      } catch (error) {
+        refused(error)
+      }
+    },
+  } satisfies Record<RequestName, SocketListener>
 }

@@ -154,9 +154,13 @@ export function createHttp(deps: HttpDeps): {
   app.use(errorReply)
   const server = createServer(app)
   const open = new Set<Socket>()
+  // One listener for all: each calls it as its own.
+  function forget(this: Socket): void {
+    open.delete(this)
+  }
   server.on('connection', (socket) => {
     open.add(socket)
-    socket.once('close', () => open.delete(socket))
+    socket.on('close', forget)
   })
   return { app, server, close: () => closeServer(server, open) }
 }

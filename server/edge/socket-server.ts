@@ -10,6 +10,7 @@ import {
   parseUrlsOnce,
 } from './engine.ts'
 import { admitHandshakes, admitReturns, type HandshakesDeps } from './handshakes.ts'
+import { keepConnectionsLean } from './lean-connections.ts'
 import type { OverloadLevel } from './overload.ts'
 import { type ScreeningDeps, screenHandshakes } from './screening.ts'
 
@@ -81,6 +82,7 @@ export function createSocketServer(
   // First of all: what is refused is not looked at any further.
   if (options.watch !== undefined) io.engine.on('connection', options.watch)
   io.engine.on('connection', createPacketLimits())
+  keepConnectionsLean(io.engine)
   io.engine.on('connection_error', (error: { code: number; message: string }) => {
     options.handshakeRefused(error.message)
   })

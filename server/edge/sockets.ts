@@ -21,6 +21,7 @@ import {
 import { admitting, type Entrance } from './entrance.ts'
 import type { Handlers } from './handlers.ts'
 import type { Account } from './intake.ts'
+import { shareListeners } from './lean-listeners.ts'
 import type { SocketMember } from './outlet.ts'
 
 export interface SocketsDeps {
@@ -96,7 +97,7 @@ export function createSockets(deps: SocketsDeps): Sockets {
 
   io.use(admitting(deps.entrance, events))
 
-  const answerRequests = createDispatch({
+  const requests = createDispatch({
     handlers: deps.handlers,
     events,
     connectionOf: ({ id }) => connections.get(id),
@@ -108,6 +109,9 @@ export function createSockets(deps: SocketsDeps): Sockets {
       if (waitingBytes(member.socket.conn) > deps.maxBacklogBytes) self.cutOff(member)
     },
   })
+
+  // Each listener is called by its own socket.
+  const listen = shareListeners({ ...requests, disconnect: ended, error: failed })
 
   function read<T>(this: Connection, work: () => Promise<T>): Promise<T> {
     return inTurn(this, CONCURRENT_READS, () => {
@@ -148,9 +152,7 @@ export function createSockets(deps: SocketsDeps): Sockets {
     }
     connections.set(socket.id, connection)
     begin(connection)
-    answerRequests(connection)
-    socket.on('disconnect', ended)
-    socket.on('error', failed)
+    listen(socket)
     const status = deps.status()
     if (status !== undefined) socket.emit('gateway:status', status)
     deps.began(connection)
@@ -177,7 +179,6 @@ export function createSockets(deps: SocketsDeps): Sockets {
     })
   }
 
-  // Two listeners for all sockets: each is called by its own.
   function ended(this: Socket, reason: string): void {
     const connection = connections.get(this.id)
     if (connection === undefined) return

@@ -104,12 +104,18 @@ const REPLIES = { width: 32, bytesPerTurn: 8 * 1024 * 1024, msPerTurn: 10 }
 const OPENINGS = { width: 64, bytesPerTurn: Number.POSITIVE_INFINITY, msPerTurn: 10 }
 const NOBODY: Member = { id: '' }
 
+interface Membership {
+  readonly room: LocalRoom
+  /** Ends its hold on the room. */
+  readonly release: () => void
+}
+
 export function createRooms(deps: RoomsDeps): Rooms {
   const { log, options } = deps
   const budget = { maxBytes: options.ringBudgetBytes, usedBytes: 0 }
   const local = new Map<string, LocalRoom>()
-  /** Rooms of each member, with what ends its hold on them. */
-  const memberships = new Map<Member, Map<string, () => void>>()
+  /** Of each member that is in a room. Most are in one: a list is a third of a map of one. */
+  const memberships = new Map<Member, Membership[]>()
   /** In all rooms; who is in two counts twice. */
   let members = 0
   const behind = new Set<LocalRoom>()
@@ -205,24 +211,25 @@ export function createRooms(deps: RoomsDeps): Rooms {
   }
 
   function leave(member: Member, name: string, mayReturn: boolean): void {
-    const rooms = memberships.get(member)
-    const release = rooms?.get(name)
-    if (rooms === undefined || release === undefined) return
-    rooms.delete(name)
-    if (rooms.size === 0) memberships.delete(member)
-    local.get(name)?.members.delete(member)
+    const own = memberships.get(member)
+    const held = own?.find(({ room }) => room.name === name)
+    if (own === undefined || held === undefined) return
+    own.splice(own.indexOf(held), 1)
+    if (own.length === 0) memberships.delete(member)
+    held.room.members.delete(member)
     members -= 1
-    release()
+    held.release()
     deps.attending?.left(member, name, mayReturn)
   }
 
   function enter(member: Member, room: LocalRoom): void {
-    const rooms = memberships.get(member) ?? new Map<string, () => void>()
-    if (rooms.has(room.name)) return
-    memberships.set(member, rooms)
+    if (room.members.has(member)) return
     room.members.add(member)
     members += 1
-    rooms.set(room.name, room.hold())
+    const own = memberships.get(member)
+    const membership = { room, release: room.hold() }
+    if (own === undefined) memberships.set(member, [membership])
+    else own.push(membership)
     deps.attending?.entered(member, room.name)
   }
 
@@ -288,9 +295,9 @@ export function createRooms(deps: RoomsDeps): Rooms {
     leaveAll(member) {
       for (const name of self.roomsOf(member)) leave(member, name, true)
     },
-    has: (member, name) => memberships.get(member)?.has(name) ?? false,
-    roomsOf: (member) => [...(memberships.get(member)?.keys() ?? [])],
-    countOf: (member) => memberships.get(member)?.size ?? 0,
+    has: (member, name) => local.get(name)?.members.has(member) ?? false,
+    roomsOf: (member) => memberships.get(member)?.map(({ room }) => room.name) ?? [],
+    countOf: (member) => memberships.get(member)?.length ?? 0,
     send: (message) => log.append(message),
     history: (name, before, limit, asker = NOBODY) =>
       replying(asker, async (made) => {
