@@ -19,34 +19,8 @@ const nothing = Object.freeze(Object.create(null))
  * then.
  */
 export function compactListeners(emitter: unknown): void {
-  if (keepsListeners(emitter)) replaceTable(emitter, nothing)
-}
-
-/**
- * Lets any number of emitters have the same listeners at no cost for each. They are as if each had been
- * added to each emitter, but that they cannot be removed one by one and `eventNames` does not tell them.
- *
- * @returns what gives them to an emitter, after those that it has
- */
-export function shareListeners(
-  listeners: Readonly<Record<string, Listener>>,
-): (emitter: EventEmitter) => void {
-  const shared = Object.assign(Object.create(null), listeners)
-  const all = Object.entries(listeners)
-
-  return (emitter) => {
-    const inherits = keepsListeners(emitter)
-    for (const [name, listener] of all) {
-      if (!inherits || emitter.listenerCount(name) > 0) emitter.on(name, listener)
-    }
-    if (!inherits) return
-    replaceTable(emitter, shared)
-    emitter._eventsCount += all.length // at 0 Node makes another table
-  }
-}
-
-function replaceTable(emitter: Emitter, prototype: object): void {
-  emitter._events = Object.assign(Object.create(prototype), emitter._events)
+  if (!keepsListeners(emitter)) return
+  emitter._events = Object.assign(Object.create(nothing), emitter._events)
 }
 
 function keepsListeners(emitter: unknown): emitter is Emitter {

@@ -21,7 +21,7 @@ import {
 import { admitting, type Entrance } from './entrance.ts'
 import type { Handlers } from './handlers.ts'
 import type { Account } from './intake.ts'
-import { shareListeners } from './lean-listeners.ts'
+import { compactListeners } from './lean-listeners.ts'
 import type { SocketMember } from './outlet.ts'
 
 export interface SocketsDeps {
@@ -111,7 +111,7 @@ export function createSockets(deps: SocketsDeps): Sockets {
   })
 
   // Each listener is called by its own socket.
-  const listen = shareListeners({ ...requests, disconnect: ended, error: failed })
+  const listeners = Object.entries({ ...requests, disconnect: ended, error: failed })
 
   function read<T>(this: Connection, work: () => Promise<T>): Promise<T> {
     return inTurn(this, CONCURRENT_READS, () => {
@@ -152,7 +152,8 @@ export function createSockets(deps: SocketsDeps): Sockets {
     }
     connections.set(socket.id, connection)
     begin(connection)
-    listen(socket)
+    for (const [event, listener] of listeners) socket.on(event, listener)
+    compactListeners(socket)
     const status = deps.status()
     if (status !== undefined) socket.emit('gateway:status', status)
     deps.began(connection)

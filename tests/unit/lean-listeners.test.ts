@@ -1,7 +1,11 @@
 import { EventEmitter } from 'node:events'
 import { setFlagsFromString } from 'node:v8'
-import { describe, expect, it } from 'vitest'
-import { compactListeners, shareListeners } from '../../server/edge/lean-listeners.ts'
+import { describe, expect, it, test } from 'vitest'
+import { compactListeners } from '../../server/edge/lean-listeners.ts'
+import { connectClient } from '../support/client.ts'
+import { eventually } from '../support/eventually.ts'
+import { startInProcess } from '../support/in-process.ts'
+import { testScope } from '../support/test-scope.ts'
 
 setFlagsFromString('--allow-natives-syntax')
 const isCompact: (object: object) => boolean = new Function(
@@ -45,6 +49,20 @@ describe('compactListeners', () => {
     expect(() => emitter.emit('error', new Error('unheard'))).toThrow('unheard')
   })
 
+  it('lets whoever asks remove listeners, again and again', () => {
+    const emitter = new EventEmitter()
+    const heard: string[] = []
+    for (const event of ['ask', 'end']) emitter.on(event, () => heard.push(event))
+    compactListeners(emitter)
+    for (let times = 0; times < 5; times += 1) {
+      emitter.removeAllListeners('ask')
+      expect(emitter.listenerCount('ask')).toBe(0)
+      emitter.on('ask', () => heard.push('another'))
+    }
+    for (const event of ['ask', 'end']) emitter.emit(event)
+    expect(heard).toEqual(['another', 'end'])
+  })
+
   it('leaves alone what keeps its listeners in another way', () => {
     for (const other of [undefined, {}, { _events: 1 }, new EventTarget()]) {
       expect(() => compactListeners(other)).not.toThrow()
@@ -52,65 +70,21 @@ describe('compactListeners', () => {
   })
 })
 
-describe('shareListeners', () => {
-  const setUp = () => {
-    const heard: unknown[] = []
-    const listen = shareListeners({
-      ask(this: EventEmitter, question: string) {
-        heard.push(['shared', this, question])
-      },
-      end() {
-        heard.push('end')
-      },
-    })
-    return { heard, listen, emitter: new EventEmitter() }
-  }
-
-  it('calls the same listeners for each emitter, as its own', () => {
-    const { heard, listen, emitter } = setUp()
-    const other = new EventEmitter()
-    listen(emitter)
-    listen(other)
-    emitter.emit('ask', 'who?')
-    other.emit('ask', 'what?')
-    expect(heard).toEqual([
-      ['shared', emitter, 'who?'],
-      ['shared', other, 'what?'],
-    ])
-    expect(emitter.listenerCount('ask')).toBe(1)
-    expect(isCompact(tableOf(emitter))).toBe(true)
-    expect(Object.keys(tableOf(emitter))).toEqual([])
+test('an application may take over what a gateway listens to, again and again', async () => {
+  const scope = testScope()
+  const { io, health, url } = await startInProcess(scope)
+  io.on('connection', (socket) => {
+    // More often than the gateway has events: each removal counts.
+    for (let times = 0; times < 20; times += 1) {
+      socket.removeAllListeners('room:history')
+      socket.on('room:history', (_request, answer) => answer({ ok: true, times }))
+    }
+    expect(socket.eventNames()).toContain('room:send')
+    expect(socket.listenerCount('room:history')).toBe(1)
   })
-
-  it('comes between those who listened before and those who listen later', () => {
-    const { heard, listen, emitter } = setUp()
-    emitter.once('end', () => heard.push('before'))
-    listen(emitter)
-    const later = () => heard.push('later')
-    emitter.on('end', later)
-    emitter.emit('end')
-    emitter.off('end', later)
-    emitter.emit('end')
-    expect(heard).toEqual(['before', 'end', 'later', 'end'])
-  })
-
-  it('stays when everybody else has stopped listening', () => {
-    const { heard, listen, emitter } = setUp()
-    const other = () => undefined
-    emitter.on('other', other)
-    listen(emitter)
-    emitter.off('other', other)
-    emitter.once('another', other)
-    emitter.emit('another')
-    emitter.emit('end')
-    expect(heard).toEqual(['end'])
-  })
-
-  it('adds them one by one where listeners are kept in another way', () => {
-    const { heard, listen } = setUp()
-    const added: string[] = []
-    listen({ on: (name: string) => added.push(name) } as unknown as EventEmitter)
-    expect(added).toEqual(['ask', 'end'])
-    expect(heard).toEqual([])
-  })
+  const client = await connectClient(scope, url)
+  expect(await client.ask('room:history', { room: 'den' })).toEqual({ ok: true, times: 19 })
+  await client.ask('gateway:hello', {})
+  client.close()
+  await eventually(() => health().connections === 0, { what: 'the gateway to hear of its end' })
 })
