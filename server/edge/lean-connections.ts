@@ -1,5 +1,4 @@
-import { type IncomingHttpHeaders, type IncomingMessage, ServerResponse } from 'node:http'
-import type { TLSSocket } from 'node:tls'
+import type { IncomingMessage } from 'node:http'
 import type { Server } from 'socket.io'
 import type { EngineConnection } from './engine.ts'
 import { compactListeners } from './lean-listeners.ts'
@@ -10,38 +9,41 @@ type Listener = (...args: unknown[]) => void
 type OnceListener = Listener & { listener?: Listener }
 
 /**
- * Gives back what nobody uses of a connection while it lasts, a quarter of an idle one: the request of
- * its handshake as Node parsed it, but for what Socket.IO and its applications ask for; the response that
- * middleware of the engine might have wanted; room for listeners that never come. An application with
- * middleware of its own on the engine finds its requests as they were. tests/unit/lean-connections.test.ts
- * fails when the installed versions keep things elsewhere; nothing is given back then.
+ * Gives back what nobody uses of a connection while it lasts, a fifth of an idle one: the response that
+ * middleware of the engine might have wanted; one copy for each connection of headers that are the same
+ * for all; room for listeners that never come. Applications find everything as it was.
+ * tests/unit/lean-connections.test.ts fails when the installed versions keep things elsewhere; nothing is
+ * given back then.
  */
 export function keepConnectionsLean(engine: Engine): void {
-  /** What ends the hold of each handshake's response on its request. */
-  const responses = new WeakMap<IncomingMessage, () => void>()
-
-  engine.use((request: IncomingMessage, response: ServerResponse, next: () => void) => {
-    // One of a WebSocket only tells of the end of its connection, to which it has just begun to listen.
-    if (!(response instanceof ServerResponse)) {
-      const { socket } = request
-      const ended = socket.rawListeners('close').at(-1) as OnceListener | undefined
-      if (ended?.listener !== undefined) responses.set(request, () => socket.off('close', ended))
-    }
-    next()
-  })
-  const { middlewares } = engine as unknown as { middlewares?: unknown[] }
-  const ours = middlewares?.length
-  const alone = () => ours !== undefined && middlewares?.length === ours
-
-  engine.on('headers', (_headers: unknown, request: IncomingMessage) => {
-    if (alone()) responses.get(request)?.()
-  })
+  forgetResponses(engine)
   engine.on('connection', (conn: EngineConnection) => {
-    if (alone()) Object.assign(conn, { request: new HandshakeRequest(conn.request) })
+    shareTexts(conn.request)
     if (conn.transport.name === 'websocket') compactTransport.call(conn)
     else conn.once('upgrade', compactTransport)
     compactListeners(conn)
   })
+}
+
+/**
+ * A WebSocket's handshake has a response that only middleware gets. It listens for the end of its
+ * connection, and holds its request until then, which ours, and that of `cors`, have no use for.
+ */
+function forgetResponses(engine: Engine): void {
+  // With middleware the engine goes on in a later turn: what listens until then is the response.
+  engine.use((_request: unknown, _response: unknown, next: () => void) => next())
+  const { handleUpgrade } = engine
+  const { middlewares } = engine as unknown as { middlewares?: unknown[] }
+  const ours = middlewares?.length
+
+  engine.handleUpgrade = (request, socket, head) => {
+    const before = socket.listenerCount('close')
+    handleUpgrade.call(engine, request, socket, head)
+    if (ours === undefined || middlewares?.length !== ours) return
+    const added = socket.rawListeners('close').slice(before) as OnceListener[]
+    const [ended] = added
+    if (added.length === 1 && ended?.listener !== undefined) socket.off('close', ended)
+  }
 }
 
 function compactTransport(this: EngineConnection): void {
@@ -54,42 +56,6 @@ function compactTransport(this: EngineConnection): void {
   }
   compactListeners(transport)
   compactListeners(socket)
-}
-
-type EngineRequest = IncomingMessage & { upgrade?: boolean; _query?: unknown }
-
-/** What remains of a request, under the names that it had. */
-class HandshakeRequest {
-  readonly headers: IncomingHttpHeaders
-  readonly url: string | undefined
-  readonly socket: Peer
-  readonly _query: unknown
-
-  constructor(request: EngineRequest) {
-    const { headers, url, socket, _query } = request
-    this.headers = leanHeaders(headers)
-    if (url !== lastUrl) lastUrl = url
-    this.url = lastUrl
-    this.socket = request.upgrade ? socket : peerOf(socket)
-    this._query = _query
-  }
-
-  get connection(): Peer {
-    return this.socket
-  }
-
-  get method(): string {
-    return 'GET'
-  }
-}
-
-type Peer = Pick<TLSSocket, 'remoteAddress' | 'remoteFamily' | 'remotePort'> &
-  Partial<Pick<TLSSocket, 'encrypted'>>
-
-/** Each request of polling may come over another socket: the first one's is soon gone. */
-function peerOf(socket: Peer): Peer {
-  const { remoteAddress, remoteFamily, remotePort, encrypted } = socket
-  return { remoteAddress, remoteFamily, remotePort, ...(encrypted && { encrypted }) }
 }
 
 /** WebSocket handshakes have the same one, nearly all of them. */
@@ -119,10 +85,16 @@ function shared(value: string): string {
   return value
 }
 
-function leanHeaders(headers: IncomingHttpHeaders): IncomingHttpHeaders {
-  const lean: IncomingHttpHeaders = {}
+/** Replaces a request's texts by equal ones that other requests have, too. */
+function shareTexts(request: IncomingMessage): void {
+  const { headers, rawHeaders, url } = request
+  if (url === lastUrl) request.url = lastUrl
+  else lastUrl = url
+  request.httpVersion = shared(request.httpVersion)
   for (const [name, value] of Object.entries(headers)) {
-    lean[name] = typeof value === 'string' && SHARED.has(name) ? shared(value) : value
+    if (typeof value === 'string' && SHARED.has(name)) headers[name] = shared(value)
   }
-  return lean
+  for (const [index, text] of rawHeaders.entries()) {
+    rawHeaders[index] = index % 2 === 0 ? shared(text) : (values.get(text) ?? text)
+  }
 }

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer, IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
@@ -13,12 +13,17 @@ import { testScope } from '../support/test-scope.ts'
 setFlagsFromString('--expose-gc')
 const collectGarbage: () => void = runInNewContext('gc')
 
-/** A real Socket.IO server, lean or as it comes, that remembers its requests without holding them. */
-async function setUp({ lean = true } = {}) {
+/** A real Socket.IO server, lean or as it comes, that remembers requests and responses without holding them. */
+async function setUp({ lean = true, cors = true } = {}) {
   const scope = testScope()
   const http = createServer()
   const requests: WeakRef<IncomingMessage>[] = []
-  const io = new Server(http, { cors: { origin: '*' } })
+  const io = new Server(http, cors ? { cors: { origin: '*' } } : {})
+  const responses: WeakRef<ServerResponse>[] = []
+  io.engine.use((_request: IncomingMessage, response: ServerResponse, next: () => void) => {
+    responses.push(new WeakRef(response))
+    next()
+  })
   if (lean) keepConnectionsLean(io.engine)
   // Socket.IO takes away who listened to requests before.
   for (const event of ['request', 'upgrade']) {
@@ -30,8 +35,10 @@ async function setUp({ lean = true } = {}) {
   const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}`
 
   return {
+    http,
     io,
     requests,
+    responses,
     async connect(options: ClientOptions = {}) {
       const connected = once(io, 'connection') as Promise<[Socket]>
       const client = await connectClient(scope, url, {
@@ -77,10 +84,35 @@ describe.each(WAYS)('a connection by %s', (_name, options) => {
           method: request.method,
           address: request.socket.remoteAddress,
           sameAddress: request.connection.remoteAddress === socket.conn.remoteAddress,
+          client: request.socket === (request as unknown as { client: unknown }).client,
+          version: request.httpVersion,
+          isRequest: request instanceof IncomingMessage,
         },
       }
     }
     expect(await known(true)).toEqual(await known(false))
+  })
+
+  it('lets an application write to its request, and listen to it', async () => {
+    const { connect } = await setUp()
+    const { socket } = await connect(options)
+    const written = { method: 'POST', url: '/', connection: socket.request.socket, session: 's-1' }
+    expect(Object.assign(socket.request, written)).toMatchObject(written)
+    const { request } = socket
+    for (const emitter of [request, request.socket]) {
+      expect(() => emitter.on('close', () => undefined)).not.toThrow()
+    }
+  })
+
+  it('finds on its request what was noted there before', async () => {
+    const { io, connect } = await setUp()
+    io.engine.generateId = (request: IncomingMessage) => {
+      Object.defineProperty(request, 'session', { value: 's-1' })
+      return Promise.resolve(`id-${Math.random()}`)
+    }
+    const { socket } = await connect(options)
+    expect(socket.request).toHaveProperty('session', 's-1')
+    expect(socket.request).toHaveProperty('rawHeaders')
   })
 
   it('is heard, hears, and ends', async () => {
@@ -93,22 +125,39 @@ describe.each(WAYS)('a connection by %s', (_name, options) => {
     expect(await ended).toContain('client namespace disconnect')
   })
 
-  it('does not keep its requests', async () => {
-    const { connect, requests } = await setUp()
+  it('keeps its first request, and no response', async () => {
+    const { connect, requests, responses } = await setUp()
     const { client, socket } = await connect(options)
     await settled(socket)
     await ask(client, socket)
-    // A poll that is under way is needed; of a WebSocket's handshake nothing is.
-    const needed = options.transports?.at(-1) === 'polling' ? 1 : 0
+    // Besides, a poll that is under way has both.
+    const polls = socket.conn.transport.name === 'polling' ? 1 : 0
+    const alive = (refs: readonly WeakRef<object>[]) =>
+      refs.filter((ref) => ref.deref() !== undefined).length
     await eventually(
       () => {
         collectGarbage()
-        return requests.filter((request) => request.deref() !== undefined).length <= needed
+        return alive(requests) <= 1 + polls && alive(responses) <= polls
       },
-      { what: 'requests to be collected' },
+      { what: 'requests and responses to be collected' },
     )
     expect(requests.length).toBeGreaterThan(0)
+    expect(responses.length).toBeGreaterThan(0)
     expect(client.socket.connected).toBe(true)
+  })
+})
+
+describe('an application that listens to upgrades', () => {
+  it.each([true, false])('hears the end of each of their connections (CORS: %s)', async (cors) => {
+    const { http, connect } = await setUp({ cors })
+    const ended: string[] = []
+    http.prependListener('upgrade', (_request, socket) => {
+      socket.once('close', () => ended.push('first'))
+    })
+    http.on('upgrade', (_request, socket) => void socket.once('close', () => ended.push('last')))
+    const { client } = await connect()
+    client.socket.disconnect()
+    await eventually(() => ended.length === 2, { what: 'both to hear of it' })
   })
 })
 
