@@ -7,6 +7,7 @@ import {
   type Outlet,
   type RoomObserver,
 } from './local-room.ts'
+import { createMemberships } from './memberships.ts'
 import type {
   Append,
   Appended,
@@ -104,20 +105,11 @@ const REPLIES = { width: 32, bytesPerTurn: 8 * 1024 * 1024, msPerTurn: 10 }
 const OPENINGS = { width: 64, bytesPerTurn: Number.POSITIVE_INFINITY, msPerTurn: 10 }
 const NOBODY: Member = { id: '' }
 
-interface Membership {
-  readonly room: LocalRoom
-  /** Ends its hold on the room. */
-  readonly release: () => void
-}
-
 export function createRooms(deps: RoomsDeps): Rooms {
   const { log, options } = deps
   const budget = { maxBytes: options.ringBudgetBytes, usedBytes: 0 }
   const local = new Map<string, LocalRoom>()
-  /** Of each member that is in a room. Most are in one: a list is a third of a map of one. */
-  const memberships = new Map<Member, Membership[]>()
-  /** In all rooms; who is in two counts twice. */
-  let members = 0
+  const memberships = createMemberships()
   const behind = new Set<LocalRoom>()
   const checks = createPositionChecks({
     log,
@@ -211,26 +203,7 @@ export function createRooms(deps: RoomsDeps): Rooms {
   }
 
   function leave(member: Member, name: string, mayReturn: boolean): void {
-    const own = memberships.get(member)
-    const held = own?.find(({ room }) => room.name === name)
-    if (own === undefined || held === undefined) return
-    own.splice(own.indexOf(held), 1)
-    if (own.length === 0) memberships.delete(member)
-    held.room.members.delete(member)
-    members -= 1
-    held.release()
-    deps.attending?.left(member, name, mayReturn)
-  }
-
-  function enter(member: Member, room: LocalRoom): void {
-    if (room.members.has(member)) return
-    room.members.add(member)
-    members += 1
-    const own = memberships.get(member)
-    const membership = { room, release: room.hold() }
-    if (own === undefined) memberships.set(member, [membership])
-    else own.push(membership)
-    deps.attending?.entered(member, room.name)
+    if (memberships.leave(member, name)) deps.attending?.left(member, name, mayReturn)
   }
 
   async function historyOf(name: string, before: number | undefined, limit: number): Promise<Page> {
@@ -277,12 +250,12 @@ export function createRooms(deps: RoomsDeps): Rooms {
             const admission =
               (await answerFromMemory(room, request)) ?? (await answerFromLog(room, request))
             if (admission === undefined || admission.position !== room.replica.tail) continue
-            // D5: from here to the end of `enter` nothing else runs.
+            // D5: from here to `entered` nothing else runs.
             deps.outlet.flush(room.name) // which may cut off the very member that joins again
             if (!stillThere()) return
             made(admission.entries)
             admit(admission)
-            enter(member, room)
+            if (memberships.enter(member, room)) deps.attending?.entered(member, room.name)
             return
           }
           throw new GatewayError('UNAVAILABLE', 'the room is moving too fast to join, try again')
@@ -293,11 +266,11 @@ export function createRooms(deps: RoomsDeps): Rooms {
     },
     leave: (member, name) => leave(member, name, false),
     leaveAll(member) {
-      for (const name of self.roomsOf(member)) leave(member, name, true)
+      for (const name of memberships.roomsOf(member)) leave(member, name, true)
     },
     has: (member, name) => local.get(name)?.members.has(member) ?? false,
-    roomsOf: (member) => memberships.get(member)?.map(({ room }) => room.name) ?? [],
-    countOf: (member) => memberships.get(member)?.length ?? 0,
+    roomsOf: memberships.roomsOf,
+    countOf: memberships.countOf,
     send: (message) => log.append(message),
     history: (name, before, limit, asker = NOBODY) =>
       replying(asker, async (made) => {
@@ -313,7 +286,7 @@ export function createRooms(deps: RoomsDeps): Rooms {
       }),
     purge: (name) => log.purge(name),
     verifyAll: () => checks.now(),
-    counts: () => ({ rooms: local.size, members, behind: behind.size }),
+    counts: () => ({ rooms: local.size, members: memberships.count, behind: behind.size }),
     stop() {
       checks.stop()
       for (const room of local.values()) room.stop()
