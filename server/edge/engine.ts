@@ -4,9 +4,9 @@ import type { Socket } from 'socket.io'
 import { boundDepth } from './depth.ts'
 
 /**
- * All we know of engine.io and ws beyond their public interfaces, in one place. Everything here
- * answers for what it finds, so that another shape means the plain path, not a broken one;
- * tests/unit/outlet.test.ts fails when the installed versions have another shape.
+ * All we know of engine.io and ws beyond their public interfaces, but for what an idle connection keeps
+ * (lean-connections.ts). Everything here answers for what it finds, so that another shape means the plain
+ * path, not a broken one; tests/unit/outlet.test.ts fails when the installed versions have another shape.
  */
 export type EngineConnection = Socket['conn']
 
