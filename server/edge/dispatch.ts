@@ -23,7 +23,7 @@ const ANSWERS_PER_CHECK = 64
 type Reply = (reply: object) => void
 
 /** Called by the socket it listens to: one function serves all of them. */
-export type SocketListener = (this: Socket, ...args: unknown[]) => void
+type SocketListener = (this: Socket, ...args: unknown[]) => void
 
 /**
  * Answers requests: one object and an acknowledgement in, one reply out, whatever happens.

@@ -1,11 +1,6 @@
-import type { EventEmitter } from 'node:events'
-
-// biome-ignore lint/suspicious/noExplicitAny: as Node types them
-type Listener = (this: any, ...args: any[]) => void
-
-/** What Node keeps of an emitter's listeners, by event; more than one are an array. */
-interface Emitter extends EventEmitter {
-  _events: Record<string, Listener | Listener[]>
+/** What Node keeps of an emitter's listeners: a function or an array of them by event. */
+interface Emitter {
+  _events: object
   _eventsCount: number
 }
 

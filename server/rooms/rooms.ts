@@ -239,7 +239,7 @@ export function createRooms(deps: RoomsDeps): Rooms {
     }
   }
 
-  const self: Rooms = {
+  return {
     async join(member, request, admit, stillThere) {
       const room = localRoom(request.room)
       const release = room.hold()
@@ -292,5 +292,4 @@ export function createRooms(deps: RoomsDeps): Rooms {
       for (const room of local.values()) room.stop()
     },
   }
-  return self
 }
