@@ -22,7 +22,8 @@ export interface Gathering {
 const MAX_GATHERED_BYTES = 65_536
 
 export function createGathering(): Gathering {
-  const holding = new Set<TcpSocket>()
+  /** Corked by this one in this turn; some may be here twice. Not a Set: see keep-by-key.ts. */
+  let held: TcpSocket[] = []
   let due: (() => void)[] = []
   let scheduled = false
 
@@ -33,8 +34,8 @@ export function createGathering(): Gathering {
     try {
       for (const work of works) work()
     } finally {
-      for (const tcp of holding) tcp.uncork()
-      holding.clear()
+      for (const tcp of held) tcp.uncork()
+      held = []
     }
   }
 
@@ -47,23 +48,21 @@ export function createGathering(): Gathering {
   function readyFor(conn: EngineConnection): TcpSocket | undefined {
     const tcp = directSocket(conn)
     if (tcp === undefined) return undefined
-    return tcp.writableLength === 0 || holding.has(tcp) ? tcp : undefined
+    return tcp.writableLength === 0 || tcp.writableCorked > 0 ? tcp : undefined
   }
 
   return {
     write(conn, frames) {
       const tcp = readyFor(conn)
       if (tcp === undefined) return false
-      if (!holding.has(tcp)) {
+      if (tcp.writableCorked === 0) {
         tcp.cork()
-        holding.add(tcp)
+        held.push(tcp)
         schedule()
       }
       tcp.write(frames)
-      if (tcp.writableLength > MAX_GATHERED_BYTES) {
-        holding.delete(tcp)
-        tcp.uncork()
-      }
+      // What is uncorked again at the turn's end was not corked then: that does nothing.
+      if (tcp.writableLength > MAX_GATHERED_BYTES) tcp.uncork()
       return true
     },
     writeNow(conn, frames) {

@@ -1,4 +1,5 @@
 import type { Socket } from 'socket.io'
+import { keepByKey } from '../keep-by-key.ts'
 import type { Tracing } from '../observability/tracing.ts'
 import type { Member, Outlet } from '../rooms/local-room.ts'
 import type { Entry, Labelled } from '../rooms/message-log.ts'
@@ -37,11 +38,13 @@ export interface OutletDeps {
 /** What has come for one room and is not written yet: one buffer for all its WebSockets. */
 interface Batch {
   members: ReadonlySet<Member>
+  /** None: nothing has come. */
   packets: string[]
   /** How many of them are messages; the others are labels. */
   messages: number
 }
 
+const NOBODY: ReadonlySet<Member> = new Set()
 /** Of the time that a client may be behind: cut off so much earlier at most. */
 const EARLIEST_SHARE = 0.5
 
@@ -57,7 +60,12 @@ interface PreEncoded {
  * a few turns do (pace.ts). A write is most of what a delivery costs (docs/PERFORMANCE.md).
  */
 export function createOutlet({ delivered, tooSlow, limits, gathering }: OutletDeps): Outlet {
-  const batches = new Map<string, Batch>()
+  const batches = keepByKey<Batch>(
+    () => ({ members: NOBODY, packets: [], messages: 0 }),
+    ({ packets }) => packets.length === 0,
+  )
+  /** What has come for these; some may have been flushed since, and be here twice. */
+  let due: Batch[] = []
   const pace = createPace()
   let scheduled = false
 
@@ -74,19 +82,28 @@ export function createOutlet({ delivered, tooSlow, limits, gathering }: OutletDe
     const begin = performance.now()
     let writes = 0
     let deliveries = 0
-    for (const [room, { members, packets }] of [...batches]) {
+    const now = due
+    due = []
+    for (const batch of now) {
+      const { members, packets } = batch
+      if (packets.length === 0) continue
       writes += members.size
       deliveries += members.size * packets.length
-      flush(room)
+      write(batch)
     }
     pace.flushed(begin, performance.now(), writes, deliveries)
   }
 
   function flush(room: string): void {
-    const batch = batches.get(room)
-    if (batch === undefined) return
-    batches.delete(room)
-    const { members, packets } = batch
+    const batch = batches.find(room)
+    if (batch !== undefined && batch.packets.length > 0) write(batch)
+  }
+
+  function write(batch: Batch): void {
+    const { members, packets, messages } = batch
+    batch.members = NOBODY
+    batch.packets = []
+    batch.messages = 0
     const bytes = packets.reduce((sum, packet) => sum + packet.length, 0)
     let frames: Buffer | undefined
     let together: PreEncoded | undefined
@@ -110,16 +127,17 @@ export function createOutlet({ delivered, tooSlow, limits, gathering }: OutletDe
         for (const [index, packet] of packets.entries()) conn.write(packet, apart[index])
       }
     }
-    delivered(members.size * batch.messages)
+    delivered(members.size * messages)
     for (const member of slow ?? []) tooSlow(member)
   }
 
   function add(room: string, members: ReadonlySet<Member>, packet: string): Batch {
-    let batch = batches.get(room)
-    if (batch === undefined) {
-      batch = { members, packets: [packet], messages: 0 }
-      batches.set(room, batch)
-    } else batch.packets.push(packet)
+    const batch = batches.of(room)
+    if (batch.packets.length === 0) {
+      batch.members = members
+      due.push(batch)
+    }
+    batch.packets.push(packet)
     schedule()
     return batch
   }

@@ -9,7 +9,7 @@ interface Layer {
   typesOnly?: true
 }
 
-const vocabulary = /^server\/(protocol|errors|content|bounded-body|in-turn|ticks)\.ts$/
+const vocabulary = /^server\/(protocol|errors|content|bounded-body|in-turn|ticks|keep-by-key)\.ts$/
 /** Declared by who needs them; the broker implements them. */
 const ports =
   /^server\/(rooms\/(message-log|presence|claims|occupancy)|session\/(sessions|revocations|user-ledger)|cache\/store|observability\/(directory|duplicate-store)|edge\/producers)\.ts$/
@@ -19,7 +19,11 @@ const layers: readonly Layer[] = [
   { name: 'protocol', files: /^server\/protocol\.ts$/, mayImport: [] },
   { name: 'errors', files: /^server\/errors\.ts$/, mayImport: [] },
   { name: 'content', files: /^server\/content\.ts$/, mayImport: [] },
-  { name: 'bounds', files: /^server\/(bounded-body|in-turn|ticks)\.ts$/, mayImport: [] },
+  {
+    name: 'bounds',
+    files: /^server\/(bounded-body|in-turn|ticks|keep-by-key)\.ts$/,
+    mayImport: [],
+  },
   {
     name: 'settings',
     files: /^server\/(config|option|redis-roles)[a-z-]*\.ts$/,

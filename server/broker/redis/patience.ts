@@ -19,13 +19,16 @@ export interface Patience {
 }
 
 interface Expectation {
-  since: number
-  ms: number
+  /** Where it is among the others; -1 when it is no longer. */
+  place: number
+  readonly since: number
+  readonly ms: number
   reject(failure: RedisFailure): void
 }
 
 export function createPatience(): Patience {
-  const expectations = new Set<Expectation>()
+  /** In no order. Not a Set: see keep-by-key.ts. */
+  const expectations: Expectation[] = []
   let ticked = performance.now()
   /** Time in which we could not listen. */
   let deaf = 0
@@ -38,12 +41,22 @@ export function createPatience(): Patience {
     ticked += gap
     // What came meanwhile is read in the turns that follow: time begins to count again after them.
     if (gap > 2 * TICK_MS) deaf += gap - TICK_MS
-    for (const expectation of expectations) {
+    for (const expectation of [...expectations]) {
       if (now() - Math.max(expectation.since, heardAt) < expectation.ms) continue
-      expectations.delete(expectation)
+      forget(expectation)
       expectation.reject(new RedisFailure('timeout', { outcomeUnknown: true }))
     }
   })
+
+  function forget(expectation: Expectation): void {
+    const { place } = expectation
+    const last = expectations.at(-1)
+    if (place < 0 || last === undefined) return
+    expectations[place] = last
+    last.place = place
+    expectations.pop()
+    expectation.place = -1
+  }
 
   return {
     heard() {
@@ -51,10 +64,10 @@ export function createPatience(): Patience {
     },
     expect(ms, work) {
       return new Promise((resolve, reject) => {
-        const expectation = { since: now(), ms, reject }
-        expectations.add(expectation)
+        const expectation = { place: expectations.length, since: now(), ms, reject }
+        expectations.push(expectation)
         const settle = (end: () => void) => {
-          expectations.delete(expectation)
+          forget(expectation)
           heardAt = now()
           end()
         }
