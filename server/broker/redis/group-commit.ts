@@ -2,7 +2,7 @@ import { hash } from 'node:crypto'
 import { keepByKey } from '../../keep-by-key.ts'
 import type { Append, Appended, Repeat, Tail } from '../../rooms/message-log.ts'
 import { classify, RedisFailure } from './failure.ts'
-import { roomKeys } from './keys.ts'
+import { type RoomKeys, roomKeys } from './keys.ts'
 import type { RedisLogOptions } from './log.ts'
 import type { Replication } from './replication.ts'
 import { type Command, callScript } from './script-call.ts'
@@ -38,7 +38,7 @@ interface Pending {
 
 /** The messages of one room that wait for a call. */
 interface Lane {
-  readonly room: string
+  readonly keys: RoomKeys
   readonly waiting: Pending[]
   /** A call is under way or about to begin. */
   busy: boolean
@@ -63,12 +63,11 @@ export function createGroupCommit(
   ]
   const byContent = (options.contentWindowMs ?? 0) > 0
   const lanes = keepByKey<Lane>(
-    (room) => ({ room, waiting: [], busy: false }),
+    (room) => ({ keys: roomKeys(keyPrefix, room), waiting: [], busy: false }),
     ({ busy }) => !busy,
   )
 
-  function store(room: string, batch: readonly Pending[]): Promise<unknown[]> {
-    const keys = roomKeys(keyPrefix, room)
+  function store(keys: RoomKeys, batch: readonly Pending[]): Promise<unknown[]> {
     const names = [keys.meta, keys.log]
     const args = [keys.channel, newEpoch(), ...retention]
     for (const { message } of batch) {
@@ -86,13 +85,13 @@ export function createGroupCommit(
   }
 
   async function run(lane: Lane): Promise<void> {
-    const { room, waiting } = lane
+    const { keys, waiting } = lane
     while (waiting.length > 0) {
       const batch = waiting.splice(0, fitting(waiting))
       try {
-        const reply = await store(room, batch)
+        const reply = await store(keys, batch)
         const taken = batch.splice(0, Number(reply[3]))
-        void settle(room, taken, reply)
+        settle(keys, taken, reply)
         if (batch.length > 0) throw new RedisFailure(classify(String(reply[4])).kind)
       } catch (error) {
         for (const { reject } of batch) reject(writeError(error))
@@ -104,20 +103,23 @@ export function createGroupCommit(
   }
 
   /** D1, also before a duplicate is acknowledged: its first attempt may have failed right here. */
-  async function settle(
-    room: string,
-    taken: readonly Pending[],
-    reply: readonly unknown[],
-  ): Promise<void> {
-    try {
-      if (replication !== undefined && taken.length > 0) {
-        await replication.confirmed(roomKeys(keyPrefix, room).meta)
-      }
-    } catch (error) {
-      for (const { reject } of taken) reject(writeError(error))
+  function settle(keys: RoomKeys, taken: readonly Pending[], reply: readonly unknown[]): void {
+    if (replication === undefined || taken.length === 0) {
+      acknowledge(taken, reply)
       return
     }
-    const [epoch, at, repeats] = [String(reply[0]), Number(reply[2]), repeatsOf(reply)]
+    replication.confirmed(keys.meta).then(
+      () => acknowledge(taken, reply),
+      (error: unknown) => {
+        for (const { reject } of taken) reject(writeError(error))
+      },
+    )
+  }
+
+  function acknowledge(taken: readonly Pending[], reply: readonly unknown[]): void {
+    const epoch = String(reply[0])
+    const at = Number(reply[2])
+    const repeats = repeatsOf(reply)
     let offset = Number(reply[1])
     for (const [index, { resolve }] of taken.entries()) {
       const repeated = repeats?.get(index + 1)

@@ -11,11 +11,11 @@ export async function callScript(
   keys: readonly string[],
   args: readonly string[],
 ): Promise<unknown[]> {
-  const rest = [String(keys.length), ...keys, ...args]
+  const count = String(keys.length)
   try {
-    return (await command(['EVALSHA', script.sha, ...rest])) as unknown[]
+    return (await command(['EVALSHA', script.sha, count, ...keys, ...args])) as unknown[]
   } catch (error) {
     if (!(error instanceof RedisFailure) || error.kind !== 'noscript') throw error
-    return (await command(['EVAL', script.source, ...rest])) as unknown[]
+    return (await command(['EVAL', script.source, count, ...keys, ...args])) as unknown[]
   }
 }
