@@ -65,7 +65,7 @@ export function createOutlet({ delivered, tooSlow, limits, gathering }: OutletDe
     ({ packets }) => packets.length === 0,
   )
   /** What has come for these; some may have been flushed since, and be here twice. */
-  let due: Batch[] = []
+  const due: Batch[] = []
   const pace = createPace()
   let scheduled = false
 
@@ -82,9 +82,8 @@ export function createOutlet({ delivered, tooSlow, limits, gathering }: OutletDe
     const begin = performance.now()
     let writes = 0
     let deliveries = 0
-    const now = due
-    due = []
-    for (const batch of now) {
+    // One by one: where one room cannot be written, the others still are, the next time.
+    for (let batch = due.shift(); batch !== undefined; batch = due.shift()) {
       const { members, packets } = batch
       if (packets.length === 0) continue
       writes += members.size

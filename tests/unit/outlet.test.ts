@@ -155,6 +155,29 @@ describe('frames', () => {
     expect(await received(client, bodies.length)).toEqual(asMessages(entries))
   })
 
+  it('of other rooms go on after those of one could not be written', async () => {
+    const { connect, members, gathering } = await setUp()
+    const client = await connect()
+    const flushes: (() => void)[] = []
+    const outlet = createOutlet({
+      gathering: { ...gathering, beforeEnd: (flush) => void flushes.push(flush) },
+      delivered: () => undefined,
+      tooSlow: () => undefined,
+      limits: { maxBacklogBytes: 1e9, maxBehindMs: 60_000 },
+    })
+    const broken = new Set([{ id: 'broken' } as SocketMember])
+    const [first, second] = [1, 2].map((offset) => {
+      const content = JSON.stringify({ id: `m${offset}`, from: { id: 'ann' }, body: null })
+      return { offset, at: 1000 + offset, prevAt: 999 + offset, content }
+    }) as [Entry, Entry]
+    outlet.message('another', broken, EPOCH, first)
+    outlet.message(ROOM, members, EPOCH, first)
+    expect(() => flushes.shift()?.()).toThrow(TypeError)
+    outlet.message(ROOM, members, EPOCH, second)
+    flushes.shift()?.()
+    expect(await received(client, 2)).toEqual(asMessages([first, second]))
+  })
+
   // The length of a WebSocket frame is written in one of three ways (RFC 6455, 5.2).
   it.each([125, 126, 127, 65_535, 65_536, 65_537, 200_000])(
     'of %i bytes are whole, alone and together, with multi-byte characters',

@@ -90,8 +90,9 @@ export function createGroupCommit(
       const batch = waiting.splice(0, fitting(waiting))
       try {
         const reply = await store(keys, batch)
-        const taken = batch.splice(0, Number(reply[3]))
-        settle(keys, taken, reply)
+        const taken = Number(reply[3])
+        settle(keys, batch.slice(0, taken), reply)
+        batch.splice(0, taken)
         if (batch.length > 0) throw new RedisFailure(classify(String(reply[4])).kind)
       } catch (error) {
         for (const { reject } of batch) reject(writeError(error))
