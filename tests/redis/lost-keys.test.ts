@@ -100,9 +100,10 @@ async function comeBack(scene: Scene, gateway: InProcessGateway, since: Position
   return (await join(client, { room: scene.room, since })).reply
 }
 
+/** One after the other; an instance that reads may have begun a new epoch in the first one by then. */
 const expire = async (...names: string[]) => {
   for (const name of names) await redis.cli('PEXPIRE', name, '1')
-  await eventually(async () => (await redis.cli('EXISTS', ...names)) === '0')
+  await eventually(async () => (await redis.cli('EXISTS', names.at(-1) ?? '')) === '0')
 }
 
 /** Damage after which nobody can tell whether something was missed: everybody has to be told. */
