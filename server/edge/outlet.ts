@@ -38,7 +38,7 @@ export interface OutletDeps {
 /** What has come for one room and is not written yet: one buffer for all its WebSockets. */
 interface Batch {
   members: ReadonlySet<Member>
-  /** None: nothing has come. */
+  /** None: nothing has come, and the batch is nobody's. */
   packets: string[]
   /** How many of them are messages; the others are labels. */
   messages: number
@@ -85,7 +85,6 @@ export function createOutlet({ delivered, tooSlow, limits, gathering }: OutletDe
     // One by one: where one room cannot be written, the others still are, the next time.
     for (let batch = due.shift(); batch !== undefined; batch = due.shift()) {
       const { members, packets } = batch
-      if (packets.length === 0) continue
       writes += members.size
       deliveries += members.size * packets.length
       write(batch)
@@ -95,11 +94,12 @@ export function createOutlet({ delivered, tooSlow, limits, gathering }: OutletDe
 
   function flush(room: string): void {
     const batch = batches.find(room)
-    if (batch !== undefined && batch.packets.length > 0) write(batch)
+    if (batch !== undefined) write(batch)
   }
 
   function write(batch: Batch): void {
     const { members, packets, messages } = batch
+    if (packets.length === 0) return
     batch.members = NOBODY
     batch.packets = []
     batch.messages = 0

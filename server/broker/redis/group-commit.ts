@@ -92,6 +92,7 @@ export function createGroupCommit(
         const reply = await store(keys, batch)
         const taken = Number(reply[3])
         settle(keys, batch.slice(0, taken), reply)
+        // Not before: a reply that cannot be read fails them, too.
         batch.splice(0, taken)
         if (batch.length > 0) throw new RedisFailure(classify(String(reply[4])).kind)
       } catch (error) {
