@@ -2,6 +2,7 @@ import type { RedisServer } from '../tests/support/redis-server.ts'
 import { startRedis } from '../tests/support/redis-server.ts'
 import type { Scope } from '../tests/support/scope.ts'
 import type { Contender, Instance } from './contenders/contender.ts'
+import { setApart } from './load/apart.ts'
 import { type Load, startLoad } from './load/load.ts'
 import type { Target } from './load/wire.ts'
 import { cpuMicros, machineMicros, processTree } from './process-usage.ts'
@@ -20,6 +21,8 @@ export interface Stage {
   usage(): Usage
   /** Instances that ended by themselves, with their last words. */
   deaths(): string[]
+  /** Why the load is not apart, though it was asked for. */
+  readonly notes: readonly string[]
 }
 
 /** µs of CPU so far, and when this was read (ms). */
@@ -48,6 +51,8 @@ export interface StageOptions {
   /** Where instances find Redis, when it is not Redis itself. */
   through?: { host: string; port: number }
   redis?: RedisServer
+  /** The load reads when something arrives, whatever the servers do (apart.ts). */
+  apart?: boolean
 }
 
 /** A dead process tells nothing any more: its last reading is this old at most. */
@@ -65,6 +70,7 @@ export async function openStage(
     instances.push(await contender.start(scope, { redis: options.through ?? redis, name }))
   }
   const [members, senders] = await Promise.all([startLoad(scope), startLoad(scope)])
+  const troubles = options.apart ? [members, senders].map(({ pid }) => setApart(pid)) : []
   const meters = instances.map(({ pid }) => createMeter(scope, pid))
   const redisMeter = createMeter(scope, redis.pid)
   const loadMeters = [members, senders].map(({ pid }) => createMeter(scope, pid))
@@ -81,6 +87,7 @@ export async function openStage(
       load: loadMeters.reduce((sum, read) => sum + read(), 0),
       machine: machineMicros() - ownMicros(),
     }),
+    notes: [...new Set(troubles)].filter((trouble) => trouble !== undefined),
     deaths: () => instances.filter(({ running }) => !running).map(({ tail }) => tail()),
   }
 }

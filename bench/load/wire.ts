@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { readSync } from 'node:fs'
 import { connect } from 'node:net'
 import { micros } from './clock.ts'
 import { CLOSE, createFrameReader, maskedFrame, PING, PONG, TEXT } from './frames.ts'
@@ -94,11 +95,29 @@ export function openWire(target: Target, path: string, listener: WireListener): 
     listener.closed(reason)
   })
 
+  /** Past the event loop, where a socket that is paused wakes the process once more at its next data. */
+  function readWhatIsThere(): void {
+    const { _handle: handle } = socket as unknown as { _handle: { fd: number } | null }
+    if (handle === null) return
+    for (let length = shared.length; length === shared.length; ) {
+      try {
+        length = readSync(handle.fd, shared)
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException
+        if (code === 'EAGAIN') return
+        reason = code ?? reason
+        length = 0
+      }
+      if (length === 0) socket.destroy()
+      else frames.read(shared, length, micros())
+    }
+  }
+
   return {
     send: (text) => void socket.write(maskedFrame(TEXT, text, mask)),
     readBy(wheel) {
       eager = false
-      leaveWheel = wheel.add(() => socket.resume())
+      leaveWheel = wheel.add(readWhatIsThere)
     },
     destroy: () => void socket.resetAndDestroy(),
   }

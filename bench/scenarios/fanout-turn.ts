@@ -23,8 +23,8 @@ export interface Fanout {
 }
 
 const ROOM = 'fan-out'
-/** One in so many subscribers reads what it gets. */
-const SAMPLE_EVERY = 10
+/** One in so many subscribers reads what it gets, at once: it is woken, on the server's account. */
+const SAMPLE_EVERY = 50
 const CONCURRENCY = 50
 
 /** One room, everybody in it, and a demand that does not wait for anybody. */
@@ -98,7 +98,7 @@ export async function conductFanout(
       loadCores: used.loadCores,
       otherCores: used.otherCores,
     },
-    notes: notesOf(deaths, audit, window.refused),
+    notes: [...stage.notes, ...notesOf(deaths, audit, window.refused)],
     detail: { sent: sent.sent, accepted, uncertain: totalOf(sent.uncertain), audit },
   }
 }

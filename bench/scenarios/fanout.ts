@@ -47,7 +47,8 @@ export const fanout: Scenario = {
     circumstances(settings).map(({ name, demand, burstMs, instances }) => ({
       name,
       async turn(scope, contender) {
-        const stage = await openStage(scope, contender, { instances, aof: settings.aof })
+        const { aof } = settings
+        const stage = await openStage(scope, contender, { instances, aof, apart: true })
         return conductFanout(stage, contender, {
           demand,
           burstMs,

@@ -1,6 +1,6 @@
 import { Decoder, Encoder, type Packet, PacketType, protocol } from 'socket.io-parser'
-import type { EngineConnection } from './engine.ts'
 import type { Gathering } from './gathering.ts'
+import type { Line } from './line.ts'
 import { textFrame } from './web-socket-frame.ts'
 
 /** Sends acknowledgements as frames of their own, gathered per turn, instead of packet by packet. */
@@ -12,7 +12,7 @@ export interface Acknowledgements {
    *
    * @param acknowledge as Socket.IO gave it to a listener
    */
-  send(conn: EngineConnection, acknowledge: (reply: object) => void, reply: object): void
+  send(line: Line, acknowledge: (reply: object) => void, reply: object): void
 }
 
 export function createAcknowledgements(gathering: Gathering): Acknowledgements {
@@ -32,7 +32,7 @@ export function createAcknowledgements(gathering: Gathering): Acknowledgements {
 
   return {
     parser: { Encoder: TakingEncoder, Decoder, protocol },
-    send(conn, acknowledge, reply) {
+    send(line, acknowledge, reply) {
       taking = true
       text = undefined
       try {
@@ -40,8 +40,8 @@ export function createAcknowledgements(gathering: Gathering): Acknowledgements {
       } finally {
         taking = false
       }
-      if (text === undefined || gathering.write(conn, textFrame(text))) return
-      conn.write(text, { compress: true })
+      if (text === undefined || gathering.write(line, textFrame(text))) return
+      line.conn.write(text, { compress: true })
     },
   }
 }

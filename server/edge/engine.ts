@@ -4,45 +4,16 @@ import type { Socket } from 'socket.io'
 import { boundDepth } from './depth.ts'
 
 /**
- * All we know of engine.io and ws beyond their public interfaces, but for what an idle connection keeps
- * (lean-connections.ts). Everything here answers for what it finds, so that another shape means the plain
- * path, not a broken one; tests/unit/outlet.test.ts fails when the installed versions have another shape.
+ * All we know of engine.io and ws beyond their public interfaces, but for what frames are written to
+ * (line.ts) and what an idle connection keeps (lean-connections.ts). Everything here answers for what it
+ * finds, so that another shape means the plain path, not a broken one; tests/unit/outlet.test.ts fails when
+ * the installed versions have another shape.
  */
 export type EngineConnection = Socket['conn']
 
-/**
- * Whether the transport sends `wsPreEncodedFrame` as it is. It is final then: a WebSocket never
- * becomes polling.
- */
-export function takesFrames(conn: EngineConnection): boolean {
-  const transport: unknown = conn.transport
-  if (!isRecord(transport) || conn.transport.name !== 'websocket') return false
-  if (transport['perMessageDeflate']) return false
-  const { socket } = transport
-  if (!isRecord(socket) || !isRecord(socket['_sender'])) return false
-  return typeof socket['_sender']['sendFrame'] === 'function'
-}
-
-/**
- * The TCP socket of a WebSocket for which nothing waits, neither in engine.io's queue nor in ws: complete
- * frames may be written to it past both, and come in order. Whether the socket itself has taken
- * everything before is the caller's to ask. Undefined where the plain path is to be taken.
- */
-export function directSocket(conn: EngineConnection): TcpSocket | undefined {
-  const transport = conn.transport as unknown as Partial<WebSocketTransport>
-  const tcp = transport.socket?._socket
-  if (tcp === undefined || transport.socket?.readyState !== OPEN) return undefined
-  if (conn.readyState !== 'open' || transport.writable !== true || tcp.destroyed) return undefined
-  return conn['writeBuffer']?.length === 0 ? tcp : undefined
-}
-
-const OPEN = 1
-
-/** What `directSocket` relies on: engine.io's transport, ws's WebSocket, and the socket below it. */
+/** engine.io's transport, ws's WebSocket, and the socket below it. */
 interface WebSocketTransport {
-  writable: boolean
   socket: {
-    readyState: number
     _socket?: TcpSocket
     on(event: 'ping', listener: () => void): void
   }

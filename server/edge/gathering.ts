@@ -1,5 +1,5 @@
 import type { Socket as TcpSocket } from 'node:net'
-import { directSocket, type EngineConnection } from './engine.ts'
+import { isClear, type Line, writeThrough } from './line.ts'
 
 /**
  * Gathers what one turn of the event loop writes to a connection, so that it leaves at the turn's end in
@@ -11,9 +11,9 @@ import { directSocket, type EngineConnection } from './engine.ts'
  */
 export interface Gathering {
   /** Complete WebSocket frames that leave at the end of this turn. */
-  write(conn: EngineConnection, frames: Buffer): boolean
+  write(line: Line, frames: Buffer): boolean
   /** The same, at once, unless something was gathered before. */
-  writeNow(conn: EngineConnection, frames: Buffer): boolean
+  writeNow(line: Line, frames: Buffer): boolean
   /** Work for the end of this turn; what it writes leaves with what was gathered. */
   beforeEnd(work: () => void): void
 }
@@ -45,17 +45,12 @@ export function createGathering(): Gathering {
     setImmediate(endOfTurn)
   }
 
-  function readyFor(conn: EngineConnection): TcpSocket | undefined {
-    const tcp = directSocket(conn)
-    if (tcp === undefined) return undefined
-    return tcp.writableLength === 0 || tcp.writableCorked > 0 ? tcp : undefined
-  }
-
   return {
-    write(conn, frames) {
-      const tcp = readyFor(conn)
-      if (tcp === undefined) return false
-      if (tcp.writableCorked === 0) {
+    write(line, frames) {
+      const { tcp } = line
+      const corked = tcp.writableCorked > 0
+      if (!isClear(line) || (!corked && tcp.writableLength > 0)) return false
+      if (!corked) {
         tcp.cork()
         held.push(tcp)
         schedule()
@@ -65,10 +60,13 @@ export function createGathering(): Gathering {
       if (tcp.writableLength > MAX_GATHERED_BYTES) tcp.uncork()
       return true
     },
-    writeNow(conn, frames) {
-      const tcp = readyFor(conn)
-      tcp?.write(frames)
-      return tcp !== undefined
+    writeNow(line, frames) {
+      if (!isClear(line)) return false
+      const { tcp } = line
+      if (tcp.writableCorked > 0) tcp.write(frames)
+      else if (tcp.writableLength === 0) writeThrough(line, frames)
+      else return false
+      return true
     },
     beforeEnd(work) {
       due.push(work)

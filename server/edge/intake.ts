@@ -8,10 +8,10 @@ import {
   type IncomingPacket,
   onPing,
   swallow,
-  takesFrames,
   waitingBytes,
 } from './engine.ts'
 import type { Gathering } from './gathering.ts'
+import { lineOf } from './line.ts'
 import { textFrame } from './web-socket-frame.ts'
 
 /** Whose limits count for what arrives on a connection, in all of its namespaces. */
@@ -152,7 +152,8 @@ export function createIntake(deps: IntakeDeps): Intake {
     const error = `"code":"RATE_LIMITED","message":"${closed.why}","retryable":true,"retryAfterMs":${retryAfterMs}`
     const packet = `3${to}[{"ok":false,"error":{${error}}}]`
     const { conn } = account
-    if (takesFrames(conn) && deps.gathering.write(conn, textFrame(packet))) return
+    const line = lineOf(conn)
+    if (line !== undefined && deps.gathering.write(line, textFrame(packet))) return
     conn.write(packet, { compress: false })
     account.queued += 1
     if (account.queued % QUEUED_PER_CHECK > 0) return

@@ -6,6 +6,7 @@ import type { Entry, Labelled } from '../rooms/message-log.ts'
 import type { Attendant } from '../rooms/roster.ts'
 import { waitingPackets } from './engine.ts'
 import type { Gathering } from './gathering.ts'
+import type { Line } from './line.ts'
 import { createPace } from './pace.ts'
 import { textFrame } from './web-socket-frame.ts'
 import { wirePosition } from './wire.ts'
@@ -13,8 +14,8 @@ import { wirePosition } from './wire.ts'
 /** A connection as a member of rooms. */
 export interface SocketMember extends Attendant {
   readonly socket: Socket
-  /** Complete WebSocket frames may be written to it (engine.ts). */
-  takesFrames: boolean
+  /** What takes complete WebSocket frames, where its transport does. */
+  line: Line | undefined
   /** Bytes of room messages written since it last took all there was; 0 while it keeps up. */
   backlog: number
   /** Since when it has not kept up, ms of `performance.now()`. */
@@ -109,15 +110,20 @@ export function createOutlet({ delivered, tooSlow, limits, gathering }: OutletDe
     let apart: PreEncoded[] | undefined
     let slow: SocketMember[] | undefined
     for (const member of members as ReadonlySet<SocketMember>) {
+      const { line } = member
+      if (line !== undefined) {
+        frames ??= Buffer.concat(packets.map(textFrame))
+        if (gathering.writeNow(line, frames)) {
+          member.backlog = 0
+          continue
+        }
+      }
       const { conn } = member.socket
       if (!keepsUp(member, bytes)) {
         slow ??= []
         slow.push(member)
       }
-      if (member.takesFrames) {
-        // One packet stands for all frames of the buffer.
-        frames ??= Buffer.concat(packets.map(textFrame))
-        if (gathering.writeNow(conn, frames)) continue
+      if (frames !== undefined && line !== undefined) {
         // One packet stands for all frames of the buffer.
         together ??= preEncoded(frames)
         conn.write(packets[0] ?? '', together)
@@ -141,7 +147,7 @@ export function createOutlet({ delivered, tooSlow, limits, gathering }: OutletDe
     return batch
   }
 
-  /** Counts what piles up behind a connection; a write to one that keeps up costs nothing here. */
+  /** Counts what piles up behind a connection. */
   function keepsUp(member: SocketMember, bytes: number): boolean {
     if (waitingPackets(member.socket.conn).length === 0) {
       member.backlog = 0

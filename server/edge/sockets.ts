@@ -10,18 +10,12 @@ import { everyTick, TICK_MS } from '../ticks.ts'
 import type { Acknowledgements } from './acknowledgements.ts'
 import type { Connection } from './connection.ts'
 import { createDispatch } from './dispatch.ts'
-import {
-  closedByPeer,
-  cutOff,
-  stopReading,
-  takesFrames,
-  terminateLater,
-  waitingBytes,
-} from './engine.ts'
+import { closedByPeer, cutOff, stopReading, terminateLater, waitingBytes } from './engine.ts'
 import { admitting, type Entrance } from './entrance.ts'
 import type { Handlers } from './handlers.ts'
 import type { Account } from './intake.ts'
 import { compactListeners } from './lean-listeners.ts'
+import { lineOf } from './line.ts'
 import type { SocketMember } from './outlet.ts'
 
 export interface SocketsDeps {
@@ -101,9 +95,9 @@ export function createSockets(deps: SocketsDeps): Sockets {
     handlers: deps.handlers,
     events,
     connectionOf: ({ id }) => connections.get(id),
-    acknowledge({ member, socket }, acknowledge, reply) {
-      if (member.takesFrames) deps.acknowledgements.send(socket.conn, acknowledge, reply)
-      else acknowledge(reply)
+    acknowledge({ member: { line } }, acknowledge, reply) {
+      if (line === undefined) acknowledge(reply)
+      else deps.acknowledgements.send(line, acknowledge, reply)
     },
     checkBacklog: ({ member }) => {
       if (waitingBytes(member.socket.conn) > deps.maxBacklogBytes) self.cutOff(member)
@@ -131,7 +125,7 @@ export function createSockets(deps: SocketsDeps): Sockets {
         id: socket.id,
         socket,
         user: identity.user,
-        takesFrames: takesFrames(conn),
+        line: lineOf(conn),
         backlog: 0,
         behindSince: 0,
       },
@@ -166,7 +160,7 @@ export function createSockets(deps: SocketsDeps): Sockets {
     events.connected(ids, transport)
     if (transport !== 'websocket') {
       conn.once('upgrade', () => {
-        member.takesFrames = takesFrames(conn)
+        member.line = lineOf(conn)
         events.upgraded(connection.transport, conn.transport.name)
         connection.transport = conn.transport.name
       })

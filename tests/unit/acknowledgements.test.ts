@@ -4,8 +4,8 @@ import type { AddressInfo, Socket as TcpSocket } from 'node:net'
 import { Server, type Socket } from 'socket.io'
 import { expect, it, vi } from 'vitest'
 import { createAcknowledgements } from '../../server/edge/acknowledgements.ts'
-import { directSocket } from '../../server/edge/engine.ts'
 import { createGathering } from '../../server/edge/gathering.ts'
+import { lineOf } from '../../server/edge/line.ts'
 import { type ClientOptions, connectClient } from '../support/client.ts'
 import { eventually } from '../support/eventually.ts'
 import { testScope } from '../support/test-scope.ts'
@@ -31,6 +31,7 @@ async function setUp(options?: ClientOptions) {
   const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}`
   const client = await connectClient(scope, url, options)
   const socket = sockets[0] ?? expect.fail()
+  const line = lineOf(socket.conn)
   const heard: unknown[] = []
   client.socket.onAny((event) => heard.push(event))
 
@@ -45,14 +46,16 @@ async function setUp(options?: ClientOptions) {
 
   return {
     ...{ gathering, client, socket, heard, ask },
-    send: (acknowledge: Reply | undefined, reply: object) =>
-      acknowledgements.send(socket.conn, acknowledge ?? expect.fail(), reply),
+    line: () => line ?? expect.fail(),
+    send(acknowledge: Reply | undefined, reply: object) {
+      if (line === undefined) acknowledge?.(reply)
+      else acknowledgements.send(line, acknowledge ?? expect.fail(), reply)
+    },
   }
 }
 
-/** Counts what a socket hands to the kernel. */
-function countWrites(tcp: TcpSocket | undefined): () => number {
-  if (tcp === undefined) throw new Error('this connection takes no frames')
+/** Counts what a socket's stream hands to the kernel. */
+function countWrites(tcp: TcpSocket): () => number {
   const one = vi.spyOn(tcp, '_write')
   const many = vi.spyOn(tcp, '_writev' as '_write')
   return () => one.mock.calls.length + many.mock.calls.length
@@ -61,12 +64,12 @@ function countWrites(tcp: TcpSocket | undefined): () => number {
 const frame = (text: string) => Buffer.concat([Buffer.from([0x81, text.length]), Buffer.from(text)])
 
 it('what one turn answers and brings leaves in one write, in order', async () => {
-  const { gathering, socket, heard, ask, send } = await setUp()
+  const { gathering, line, heard, ask, send } = await setUp()
   const acknowledge = await ask(3)
-  const writes = countWrites(directSocket(socket.conn))
+  const writes = countWrites(line().tcp)
   for (const [index, each] of acknowledge.entries()) send(each, { ok: true, index })
   gathering.beforeEnd(() => {
-    expect(gathering.writeNow(socket.conn, frame('42["message"]'))).toBe(true)
+    expect(gathering.writeNow(line(), frame('42["message"]'))).toBe(true)
   })
   expect(writes()).toBe(0)
   await eventually(() => heard.includes('message'))
@@ -93,9 +96,9 @@ it('stays in order with packets that Socket.IO sends itself', async () => {
 })
 
 it('a long answer does not wait for the end of the turn', async () => {
-  const { socket, heard, ask, send } = await setUp()
+  const { line, heard, ask, send } = await setUp()
   const acknowledge = await ask(2)
-  const writes = countWrites(directSocket(socket.conn))
+  const writes = countWrites(line().tcp)
   const text = 'ä'.repeat(100_000)
   send(acknowledge[0], { text })
   expect(writes()).toBe(1)

@@ -1,29 +1,37 @@
 import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { createServer as createSecureServer } from 'node:https'
+import type { AddressInfo, Socket as TcpSocket } from 'node:net'
 import { Server } from 'socket.io'
-import { describe, expect, it } from 'vitest'
-import { takesFrames, waitingBytes, waitingPackets } from '../../server/edge/engine.ts'
+import { describe, expect, it, vi } from 'vitest'
+import { waitingBytes, waitingPackets } from '../../server/edge/engine.ts'
 import { createGathering } from '../../server/edge/gathering.ts'
+import { type Line, lineOf } from '../../server/edge/line.ts'
 import { createOutlet, type SocketMember } from '../../server/edge/outlet.ts'
 import type { RoomMessage } from '../../server/protocol.ts'
 import type { Entry } from '../../server/rooms/message-log.ts'
+import { makeCertificates } from '../support/certificates.ts'
 import { type Client, type ClientOptions, connectClient } from '../support/client.ts'
 import { eventually } from '../support/eventually.ts'
+import type { Scope } from '../support/scope.ts'
 import { testScope } from '../support/test-scope.ts'
 
 const ROOM = 'room "1" 😀\u2028'
 const EPOCH = 'e-1'
 
 /** A real Socket.IO server with an outlet, without anything else of ours. */
-async function setUp(options: { maxBacklogBytes?: number; perMessageDeflate?: boolean } = {}) {
+async function setUp(
+  options: { maxBacklogBytes?: number; perMessageDeflate?: boolean; tls?: boolean } = {},
+) {
   const scope = testScope()
-  const http = createServer()
+  const http = options.tls ? await secureServer(scope) : createServer()
   const io = new Server(http, { perMessageDeflate: options.perMessageDeflate ?? false })
   http.listen(0, '127.0.0.1')
   await once(http, 'listening')
   scope.defer(() => io.close())
-  const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}`
+  const scheme = options.tls ? 'https' : 'http'
+  const url = `${scheme}://127.0.0.1:${(http.address() as AddressInfo).port}`
 
   let delivered = 0
   const slow: SocketMember[] = []
@@ -42,13 +50,13 @@ async function setUp(options: { maxBacklogBytes?: number; perMessageDeflate?: bo
       user: { id: 'somebody' },
       id: socket.id,
       socket,
-      takesFrames: takesFrames(socket.conn),
+      line: lineOf(socket.conn),
       backlog: 0,
       behindSince: 0,
     }
     members.add(member)
     socket.conn.once('upgrade', () => {
-      member.takesFrames = takesFrames(socket.conn)
+      member.line = lineOf(socket.conn)
     })
   })
 
@@ -75,6 +83,11 @@ async function setUp(options: { maxBacklogBytes?: number; perMessageDeflate?: bo
   }
 }
 
+async function secureServer(scope: Scope) {
+  const { certFile, keyFile } = await makeCertificates(scope)
+  return createSecureServer({ cert: await readFile(certFile), key: await readFile(keyFile) })
+}
+
 /** What a member has to have received. */
 const asMessages = (entries: readonly Entry[]): RoomMessage[] =>
   entries.map(({ offset, at, content }) => ({
@@ -95,31 +108,33 @@ describe('the installed engine.io and ws', () => {
     const { connect, memberOf } = await setUp()
     const websocket = await connect({ transports: ['websocket'] })
     const polling = await connect({ transports: ['polling'] })
-    expect(takesFrames(memberOf(websocket).socket.conn)).toBe(true)
-    expect(takesFrames(memberOf(polling).socket.conn)).toBe(false)
+    const line = memberOf(websocket).line ?? expect.fail()
+    expect(line.tcp.remoteAddress).toBe('127.0.0.1')
+    expect(line.descriptor).toBeGreaterThanOrEqual(0)
+    expect(memberOf(polling).line).toBeUndefined()
   })
 
   it('let frames past their queue exactly while nothing waits, and keep the order', async () => {
     const { connect, gathering, memberOf } = await setUp()
     const client = await connect()
-    const { socket } = memberOf(client)
+    const { socket, line = expect.fail() as Line } = memberOf(client)
     const heard: unknown[] = []
     client.socket.onAny((event) => heard.push(event))
     // 42["now"], 42["then"]: complete text frames.
     const frame = (text: string) =>
       Buffer.concat([Buffer.from([0x81, text.length]), Buffer.from(text)])
-    expect(gathering.writeNow(socket.conn, frame('42["now"]'))).toBe(true)
+    expect(gathering.writeNow(line, frame('42["now"]'))).toBe(true)
     socket.emit('one')
     // Written, but its callback has not come: what follows has to queue behind it.
-    expect(gathering.writeNow(socket.conn, frame('42["never"]'))).toBe(false)
+    expect(gathering.writeNow(line, frame('42["never"]'))).toBe(false)
     socket.emit('two')
     await eventually(() => heard.includes('two'))
-    expect(gathering.writeNow(socket.conn, frame('42["then"]'))).toBe(true)
+    expect(gathering.writeNow(line, frame('42["then"]'))).toBe(true)
     await eventually(() => heard.includes('then'))
     expect(heard).toEqual(['now', 'one', 'two', 'then'])
     client.socket.disconnect()
     await eventually(() => !socket.connected)
-    expect(gathering.writeNow(socket.conn, frame('42["late"]'))).toBe(false)
+    expect(gathering.writeNow(line, frame('42["late"]'))).toBe(false)
   })
 
   it('show the packets that wait, and keep them in the array that was shown', async () => {
@@ -205,10 +220,70 @@ describe('frames', () => {
     },
   )
 
+  it('go to the kernel past the stream of their socket', async () => {
+    const { connect, memberOf, send, entries } = await setUp()
+    const client = await connect()
+    const { tcp } = memberOf(client).line ?? expect.fail()
+    const writes = vi.spyOn(tcp, '_write')
+    for (let i = 0; i < 5; i += 1) {
+      send(i)
+      await received(client, i + 1)
+    }
+    expect(await received(client, 5)).toEqual(asMessages(entries))
+    expect(writes).not.toHaveBeenCalled()
+  })
+
+  it('that the kernel does not take stay in order with what others write', async () => {
+    const { connect, memberOf, send, entries } = await setUp()
+    const client = await connect()
+    const { socket, line = expect.fail() as Line } = memberOf(client)
+    const heard: unknown[] = []
+    client.socket.onAny((event, payload) => heard.push(payload?.offset ?? event))
+    const expected: unknown[] = []
+    const post = (body: unknown) => {
+      send(body)
+      expected.push(entries.length)
+    }
+    stalledSocket(client).pause()
+    // Sizes that end at any place of the kernel's buffer, past its end, and after it was emptied.
+    for (let round = 0; round < 3; round += 1) {
+      await eventually(
+        () => {
+          post('x'.repeat(1 + ((entries.length * 7919) % 60_000)))
+          return line.tcp.writableLength > 0
+        },
+        { intervalMs: 0, what: 'a full buffer' },
+      )
+      post('behind it')
+      await new Promise((resolve) => setTimeout(resolve, 5))
+      socket.emit(`round ${round}`)
+      expected.push(`round ${round}`)
+      post('last')
+      stalledSocket(client).resume()
+      await eventually(() => heard.length === expected.length, { what: 'all of it' })
+      expect(heard).toEqual(expected)
+      stalledSocket(client).pause()
+    }
+    stalledSocket(client).resume()
+    expect(client.messages(ROOM)).toEqual(asMessages(entries))
+  })
+
+  it('are encrypted where the connection is', async () => {
+    const { connect, memberOf, send, entries } = await setUp({ tls: true })
+    const client = await connect({ rejectUnauthorized: false })
+    const line = memberOf(client).line ?? expect.fail()
+    expect(line.descriptor).toBe(-1)
+    for (let i = 0; i < 5; i += 1) {
+      send('x'.repeat(i * 1000))
+      await received(client, i + 1)
+    }
+    expect(await received(client, 5)).toEqual(asMessages(entries))
+  })
+
   it('are not sent where ws would compress them', async () => {
     const { connect, memberOf, send, entries } = await setUp({ perMessageDeflate: true })
     const client = await connect()
-    expect(memberOf(client).takesFrames).toBe(false)
+    expect(memberOf(client).line).toBeUndefined()
     for (let i = 0; i < 3; i += 1) send('x'.repeat(5000))
     expect(await received(client, 3)).toEqual(asMessages(entries))
   })
@@ -301,7 +376,7 @@ describe('order', () => {
     )
     // What each client missed before it was a member is none of the outlet's business.
     const joined = entries.length
-    const upgraded = () => [...members].every(({ takesFrames }) => takesFrames)
+    const upgraded = () => [...members].every(({ line }) => line !== undefined)
     await eventually(
       () => {
         send({ some: 'thing' })
@@ -339,6 +414,29 @@ describe('members', () => {
     expect(await received(stays, 5)).toEqual(asMessages(entries))
   })
 
+  it('whose connection was reset do not disturb the others, and are gone', async () => {
+    const { connect, memberOf, send, entries } = await setUp()
+    const [stays, ends] = [await connect(), await connect()]
+    const { socket, line = expect.fail() as Line } = memberOf(ends)
+    // What follows is written before this process hears of it.
+    stalledSocket(ends).resetAndDestroy()
+    while (line.tcp.writableLength === 0 && socket.connected) {
+      for (let i = 0; i < 100; i += 1) {
+        send(i)
+        memberOf(stays).socket.emit('turn')
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+    }
+    expect(await received(stays, entries.length)).toEqual(asMessages(entries))
+    await eventually(() => !socket.connected)
+    // Another connection may have its descriptor now.
+    const later = await connect()
+    const before = entries.length
+    for (let i = 0; i < 5; i += 1) send(i)
+    expect(await received(later, 5)).toEqual(asMessages(entries.slice(before)))
+    expect(line.tcp.writable).toBe(false)
+  })
+
   it('D8 that do not read are told apart, and only they', async () => {
     const { connect, memberOf, send, slow, entries } = await setUp({ maxBacklogBytes: 300_000 })
     const [reads, stalls] = [await connect(), await connect()]
@@ -358,7 +456,7 @@ describe('members', () => {
 })
 
 /** The TCP socket under a client, whose receive buffers then fill up. */
-function stalledSocket(client: Client): { pause(): void; resume(): void } {
+function stalledSocket(client: Client): TcpSocket {
   const transport: unknown = client.socket.io.engine.transport
   return Reflect.get(Reflect.get(Object(transport), 'ws'), '_socket')
 }
