@@ -70,6 +70,11 @@ export interface LocalRoom {
   /** Brings members up to the log's tail; concurrent calls share a run that starts after the call. */
   sync(): Promise<void>
   stored(epoch: string, entry: Entry): void
+  /**
+   * This instance stored the entry: where it continues what members have they get it now, otherwise with
+   * its publication, which is on its way.
+   */
+  appended(epoch: string, entry: Entry): void
   labelled(epoch: string, labelled: Labelled): void
   /**
    * Reads the labels of the entries held here where some may have been missed; undefined where none
@@ -319,6 +324,10 @@ export function createLocalRoom(name: string, deps: LocalRoomDeps): LocalRoom {
       if (take(epoch, entry)) return
       wait({ epoch, entry })
       startSync()
+    },
+    appended(epoch, entry) {
+      const { tail } = replica
+      if (isOpen() && epoch === tail.epoch && entry.offset === tail.offset + 1) take(epoch, entry)
     },
     labelled(epoch, labelled) {
       if (phase.name === 'opening' || running !== undefined) wait({ epoch, labelled })

@@ -63,6 +63,8 @@ export interface Appended {
   duplicate: boolean
   /** Of a duplicate. */
   repeat?: Repeat
+  /** `at` of the entry before a stored one, where the log says so. */
+  prevAt?: number
 }
 
 /** Most content that one page carries, in bytes (or UTF-16 code units, where that is what one has). */

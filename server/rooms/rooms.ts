@@ -271,7 +271,15 @@ export function createRooms(deps: RoomsDeps): Rooms {
     has: (member, name) => local.get(name)?.members.has(member) ?? false,
     roomsOf: memberships.roomsOf,
     countOf: memberships.countOf,
-    send: (message) => log.append(message),
+    async send(message) {
+      const appended = await log.append(message)
+      const { position, prevAt } = appended
+      if (prevAt !== undefined) {
+        const entry = { offset: position.offset, at: position.at, prevAt, content: message.content }
+        local.get(message.room)?.appended(position.epoch, entry)
+      }
+      return appended
+    },
     history: (name, before, limit, asker = NOBODY) =>
       replying(asker, async (made) => {
         const page = await historyOf(name, before, limit)

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { setImmediate as endOfTurn } from 'node:timers/promises'
+import { setImmediate as endOfTurn, setTimeout as sleep } from 'node:timers/promises'
 import { beforeEach, expect, test } from 'vitest'
 import { type Connection, createConnection } from '../../server/broker/redis/connection.ts'
 import { createGroupCommit, type GroupCommit } from '../../server/broker/redis/group-commit.ts'
@@ -77,6 +77,22 @@ test('D3 messages of a busy room go out together, in order, and few at a time', 
   await Promise.all(['a', 'b', 'c', 'd'].map((id) => send(id, large)))
   expect(calls).toBe(2)
   await send('e', large.repeat(5))
+})
+
+test('D3 what is stored says when the one before it was, as the log does', async () => {
+  const sent = [await send('first')]
+  await sleep(5)
+  sent.push(...(await Promise.all(['a', 'first', 'b'].map((id) => send(id)))))
+  await sleep(5)
+  sent.push(await send('c'))
+  const entries = (await connection.command(['XRANGE', keys.log, '-', '+'])) as [string, string[]][]
+  const logged = entries.map(([id, [, , , prevAt]]) => [id, Number(prevAt)])
+  const stored = sent.filter(({ duplicate }) => !duplicate)
+  expect(
+    stored.map(({ position, prevAt }) => [`${position.offset}-${position.at}`, prevAt]),
+  ).toEqual(logged)
+  expect(new Set(stored.map(({ prevAt }) => prevAt)).size).toBe(3)
+  expect(sent.find(({ duplicate }) => duplicate)).not.toHaveProperty('prevAt')
 })
 
 test('D2 repeats within a call, of it and of earlier ones, are told one by one', async () => {

@@ -83,6 +83,52 @@ function setUp() {
   }
 }
 
+describe('what this instance stored', () => {
+  const entryAfter = ({ offset, at }: Tail) => ({
+    ...{ offset: offset + 1, at: at + 5, prevAt: at, content: '{"id":"own"}' },
+  })
+
+  it('D3 is delivered with its reply or its publication, whichever is first, once', async () => {
+    const { room, heard, enter, send } = setUp()
+    await enter()
+    const tail = await send(2)
+    const own = entryAfter(tail)
+    room.appended(tail.epoch, own)
+    expect(heard.slice(2)).toEqual([`${tail.epoch}:3`])
+    room.stored(tail.epoch, own)
+    const next = entryAfter({ ...own, epoch: tail.epoch })
+    room.stored(tail.epoch, next)
+    room.appended(tail.epoch, next)
+    expect(heard.slice(2)).toEqual([`${tail.epoch}:3`, `${tail.epoch}:4`])
+    expect(room.behind).toBe(false)
+  })
+
+  it('D3 waits for its publication where it does not continue what members have', async () => {
+    const { room, log, heard, enter, send } = setUp()
+    await enter()
+    const tail = await send(2)
+    const own = entryAfter(tail)
+    const reads = log.calls('read')
+    room.appended(tail.epoch, { ...own, offset: own.offset + 1 })
+    room.appended('another', own)
+    room.appended(tail.epoch, { ...own, prevAt: own.prevAt + 1 })
+    expect(heard).toHaveLength(2)
+    expect([room.behind, log.calls('read')]).toEqual([false, reads])
+    room.stored(tail.epoch, own)
+    expect(heard.slice(2)).toEqual([`${tail.epoch}:3`])
+  })
+
+  it('goes nowhere while the room is not open', async () => {
+    const { room, heard, send } = setUp()
+    const tail = await send(1)
+    room.appended(tail.epoch, entryAfter(tail))
+    expect(heard).toEqual([])
+    room.hold()
+    await room.open()
+    expect(room.replica.tail).toEqual(tail)
+  })
+})
+
 describe('opening', () => {
   it('concurrent openings share one subscription and one read', async () => {
     const { room, log } = setUp()

@@ -123,12 +123,14 @@ export function createGroupCommit(
     const at = Number(reply[2])
     const repeats = repeatsOf(reply)
     let offset = Number(reply[1])
+    let prevAt = Number(reply[5])
     for (const [index, { resolve }] of taken.entries()) {
       const repeated = repeats?.get(index + 1)
       if (repeated !== undefined) resolve({ ...repeated, duplicate: true })
       else {
-        resolve({ position: { epoch, offset, at }, duplicate: false })
+        resolve({ position: { epoch, offset, at }, duplicate: false, prevAt })
         offset += 1
+        prevAt = at
       }
     }
   }
@@ -166,9 +168,9 @@ function fitting(waiting: readonly Pending[]): number {
 function repeatsOf(
   reply: readonly unknown[],
 ): Map<number, { position: Tail; repeat: Repeat }> | undefined {
-  if (reply.length <= 5) return undefined
+  if (reply.length <= 6) return undefined
   const repeats = new Map<number, { position: Tail; repeat: Repeat }>()
-  for (let index = 5; index + 4 < reply.length; index += 5) {
+  for (let index = 6; index + 4 < reply.length; index += 5) {
     const [number, epoch, offset, at, why] = reply.slice(index, index + 5)
     const position = { epoch: String(epoch), offset: Number(offset), at: Number(at) }
     repeats.set(Number(number), { position, repeat: REPEATS[String(why)] ?? 'retry' })

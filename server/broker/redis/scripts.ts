@@ -48,8 +48,9 @@ local function at_of(id) return string.sub(id, string.find(id, '-', 1, true) + 1
  * limits.
  *
  * The messages are taken one after the other, each as if it came alone. One that cannot be added ends
- * that; those before it stand. Returns { epoch, offset, at, taken, error, … }: of the first `taken`
- * messages those that are not listed after it were stored, from `offset` on, all at `at`; listed are
+ * that; those before it stand. Returns { epoch, offset, at, taken, error, prevAt, … }: of the first `taken`
+ * messages those that are not listed after it were stored, from `offset` on, all at `at`, the first of them
+ * after an entry at `prevAt`; listed are
  * repeats, with { number, epoch, offset, at } of where the message is, and why: it came to this
  * instance before (r), to another one (x), or said what another message says (c). Only where nothing
  * was taken the error is the reply.
@@ -96,7 +97,7 @@ local function add(content)
   return type(added) == 'table' and added.err
 end
 
-local reply = { '', '', at, 0, '' }
+local reply = { '', '', at, 0, '', '' }
 local offsets, stored, contents, before = {}, {}, {}, nil
 for i = 3, count + 2 do
   local key, content = KEYS[i], ARGV[i + 6]
@@ -151,7 +152,7 @@ redis.call('PEXPIRE', log, ARGV[4])
 redis.call('PEXPIRE', meta, ARGV[5])
 local head = 'm' .. epoch .. ':' .. offset .. ':' .. at .. ':' .. before .. ':'
 redis.pcall('PUBLISH', ARGV[1], head .. table.concat(contents, '\\n'))
-reply[1], reply[2] = epoch, offset
+reply[1], reply[2], reply[6] = epoch, offset, before
 return reply
 `
 
