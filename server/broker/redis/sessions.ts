@@ -57,6 +57,8 @@ local function opened(key, connection, at, home)
       if begun < oldest_at then oldest, oldest_at = i, begun end
     end
   end
+  -- Ages are rounded: nobody comes back before the end that is found.
+  at = math.max(at, last_at)
   local reply = { string.format('%.0f', at), '' }
   if last then
     reply[2] = all[last + 1]
