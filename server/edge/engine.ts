@@ -180,6 +180,7 @@ function lengthOf(value: unknown): number {
   return ArrayBuffer.isView(value) ? value.byteLength : 0
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
+/** An object of which nothing else is known. */
+export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null
 }

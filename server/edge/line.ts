@@ -1,6 +1,6 @@
 import { writeSync } from 'node:fs'
 import { Socket as TcpSocket } from 'node:net'
-import type { EngineConnection } from './engine.ts'
+import { type EngineConnection, isRecord } from './engine.ts'
 
 /**
  * What lies below a connection on a WebSocket that takes complete frames. Found once and kept: an instance
@@ -77,8 +77,4 @@ function descriptorOf(tcp: TcpSocket): number {
   const { _handle: handle } = tcp as unknown as { _handle?: { fd?: unknown } | null }
   const descriptor = handle?.fd
   return typeof descriptor === 'number' && descriptor >= 0 ? descriptor : NONE
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null
 }

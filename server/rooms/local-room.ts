@@ -326,8 +326,7 @@ export function createLocalRoom(name: string, deps: LocalRoomDeps): LocalRoom {
       startSync()
     },
     appended(epoch, entry) {
-      const { tail } = replica
-      if (isOpen() && epoch === tail.epoch && entry.offset === tail.offset + 1) take(epoch, entry)
+      if (isOpen()) take(epoch, entry)
     },
     labelled(epoch, labelled) {
       if (phase.name === 'opening' || running !== undefined) wait({ epoch, labelled })

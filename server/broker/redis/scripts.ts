@@ -48,12 +48,11 @@ local function at_of(id) return string.sub(id, string.find(id, '-', 1, true) + 1
  * limits.
  *
  * The messages are taken one after the other, each as if it came alone. One that cannot be added ends
- * that; those before it stand. Returns { epoch, offset, at, taken, error, prevAt, … }: of the first `taken`
- * messages those that are not listed after it were stored, from `offset` on, all at `at`, the first of them
- * after an entry at `prevAt`; listed are
- * repeats, with { number, epoch, offset, at } of where the message is, and why: it came to this
- * instance before (r), to another one (x), or said what another message says (c). Only where nothing
- * was taken the error is the reply.
+ * that; those before it stand. Returns { epoch, offset, at, taken, error, prevAt, … }: of the
+ * first `taken` messages those that are not listed after it were stored, from `offset` on, all at `at`,
+ * the first of them after an entry at `prevAt`; listed are repeats, with { number, epoch, offset, at } of
+ * where the message is, and why: it came to this instance before (r), to another one (x), or said what
+ * another message says (c). Only where nothing was taken the error is the reply.
  */
 const APPEND = `${LOAD_OR_BEGIN}
 local meta, log = KEYS[1], KEYS[2]
