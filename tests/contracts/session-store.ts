@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import type { SessionStore } from '../../server/session/sessions.ts'
 
@@ -40,7 +41,7 @@ export function describeSessionStore(
       const { a } = await make()
       for (const id of ['c1', 'c2']) await a.opened('s', id, one)
       await a.closed('s', 'c1', one, 'first')
-      await new Promise((resolve) => setTimeout(resolve, 5)) // ends are told apart by their ms
+      await pause(5) // ends are told apart by their ms
       await a.closed('s', 'c2', one, 'second')
       expect((await a.opened('s', 'c3', one)).former?.cause).toBe('second')
       expect((await a.opened('s', 'c4', one)).former?.cause).toBe('first')
@@ -63,6 +64,26 @@ export function describeSessionStore(
       const { a, b } = await make()
       await a.closed('s', 'c1', one, 'transport close')
       expect((await b.opened('s', 'c2', two)).former?.cause).toBe('transport close')
+    })
+
+    test('what began later is never what a connection came back from', async () => {
+      const { a, b } = await make()
+      // Instances send their notes when they like: that of the first may come last.
+      const first = a.opened('s', 'c1', one)
+      await pause(5) // beginnings are told apart by their ms
+      const tab = b.opened('s', 'c2', two)
+      await pause(5)
+      await Promise.all([tab, b.closed('s', 'c2', two, 'client namespace disconnect')])
+      expect(await first).toEqual({ at, former: undefined, open: [] })
+      // It has ended all the same, for whoever comes next.
+      expect((await a.opened('s', 'c3', one)).former).toEqual({
+        ...{ instance: 'two', cause: 'client namespace disconnect', at },
+      })
+
+      const early = a.opened('t', 'c1', one)
+      await pause(5)
+      await Promise.all([b.opened('t', 'c2', two), b.closed('another', 'c3', two, 'drain')])
+      expect((await early).open).toEqual([])
     })
 
     test('D8 of a session with many connections the oldest are forgotten', async () => {

@@ -123,12 +123,6 @@ export const rights: readonly Right[] = [
     trial: ({ hash }) => ['HGET', hash, 'e'],
   },
   {
-    command: 'hexists',
-    roles: ROOMS,
-    why: 'whether a connection of a session is known',
-    trial: ({ hash }) => ['HEXISTS', hash, 'e'],
-  },
-  {
     command: 'hlen',
     roles: ROOMS,
     why: 'how many are in a room, how many tabs a session has',

@@ -25,7 +25,8 @@ const AGAIN_MS = 500
  * KEYS records, one for each note. ARGV limits (ended, open, connections), then of each note: what,
  * connection, its age (ms: notes wait to be sent), text. A record is a hash with a field for each
  * connection: `L <at> <instance> <boot>`, then the end that it came back from, if any; or
- * `E <at> <instance> <cause>`.
+ * `E <at> <instance> <cause>`, then ` @<its beginning>`, if known. Instances send their notes when they
+ * like, so the beginnings tell which of two connections was there first.
  *
  * opened: returns { at, the last end or '', connection, record, … of those that are open }.
  * closed: does nothing for a connection that was taken out of a record that is still there.
@@ -47,14 +48,17 @@ local function opened(key, connection, at, home)
   local all = redis.call('HGETALL', key)
   local open, last, last_at, oldest, oldest_at = {}, nil, -1, nil, math.huge
   for i = 1, #all, 2 do
-    local state, begun = string.match(all[i + 1], '^(%u) (%d+) ')
-    begun = tonumber(begun)
-    if state == 'E' and at - begun > ttl then
+    local state, noted = string.match(all[i + 1], '^(%u) (%d+) ')
+    noted = tonumber(noted)
+    local begun = state == 'L' and noted or tonumber(string.match(all[i + 1], ' @(%d+)$') or 0)
+    if state == 'E' and at - noted > ttl then
       redis.call('HDEL', key, all[i])
     else
-      if state == 'E' and begun > last_at then last, last_at = i, begun end
-      if state == 'L' and all[i] ~= connection then open[#open + 1] = { begun, all[i], all[i + 1] } end
-      if begun < oldest_at then oldest, oldest_at = i, begun end
+      if begun <= at then
+        if state == 'E' and noted > last_at then last, last_at = i, noted end
+        if state == 'L' and all[i] ~= connection then open[#open + 1] = { begun, all[i], all[i + 1] } end
+      end
+      if noted < oldest_at then oldest, oldest_at = i, noted end
     end
   end
   -- Ages are rounded: nobody comes back before the end that is found.
@@ -79,7 +83,10 @@ end
 
 local function closed(key, connection, at, text)
   local size = redis.call('HLEN', key)
-  if size > 0 and redis.call('HEXISTS', key, connection) == 0 then return '' end
+  local own = redis.call('HGET', key, connection)
+  if size > 0 and not own then return '' end
+  local begun = own and (string.match(own, '^L (%d+)') or string.match(own, ' @(%d+)$'))
+  if begun then text = text .. ' @' .. begun end
   redis.call('HSET', key, connection, string.format('E %.0f ', at) .. text)
   redis.call('PEXPIRE', key, size > 1 and live_ttl or ttl)
   return ''
@@ -205,7 +212,7 @@ function former(record: unknown): FormerConnection | undefined {
 }
 
 function parse(record: unknown) {
-  const match = /^([LE]) (\d+) (\S+) (.*)$/.exec(String(record ?? ''))
+  const match = /^([LE]) (\d+) (\S+) (.*?)(?: @\d+)?$/.exec(String(record ?? ''))
   if (match === null) return undefined
   const [, state, at, instance = '', tail = ''] = match
   return { ended: state === 'E', at: Number(at), instance, tail }
