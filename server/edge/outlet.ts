@@ -7,7 +7,7 @@ import type { Attendant } from '../rooms/roster.ts'
 import { waitingPackets } from './engine.ts'
 import type { Gathering } from './gathering.ts'
 import type { Line } from './line.ts'
-import { createPace } from './pace.ts'
+import { createPace, type Pace } from './pace.ts'
 import { textFrame } from './web-socket-frame.ts'
 import { wirePosition } from './wire.ts'
 
@@ -34,6 +34,8 @@ export interface OutletDeps {
   tooSlow(member: SocketMember): void
   limits: SlowLimits
   gathering: Gathering
+  /** Default: a pace of its own. */
+  pace?: Pace
 }
 
 /** What has come for one room and is not written yet: one buffer for all its WebSockets. */
@@ -43,9 +45,16 @@ interface Batch {
   packets: string[]
   /** How many of them are messages; the others are labels. */
   messages: number
+  /** UTF-16 code units of all packets. */
+  length: number
 }
 
 const NOBODY: ReadonlySet<Member> = new Set()
+/**
+ * UTF-16 code units for which no member of a room waits any longer: what a write itself costs is little
+ * beside so much, and a socket may not take more at once.
+ */
+const FULL = 65_536
 /** Of the time that a client may be behind: cut off so much earlier at most. */
 const EARLIEST_SHARE = 0.5
 
@@ -60,26 +69,31 @@ interface PreEncoded {
  * loop leave at its end as one buffer, made once and written once to each socket; under load those of
  * a few turns do (pace.ts). A write is most of what a delivery costs (docs/PERFORMANCE.md).
  */
-export function createOutlet({ delivered, tooSlow, limits, gathering }: OutletDeps): Outlet {
+export function createOutlet(deps: OutletDeps): Outlet {
+  const { delivered, tooSlow, limits, gathering, pace = createPace() } = deps
   const batches = keepByKey<Batch>(
-    () => ({ members: NOBODY, packets: [], messages: 0 }),
+    () => ({ members: NOBODY, packets: [], messages: 0, length: 0 }),
     ({ packets }) => packets.length === 0,
   )
   /** What has come for these; some may have been flushed since, and be here twice. */
   const due: Batch[] = []
-  const pace = createPace()
-  let scheduled = false
+  /** When what is due leaves: at the end of the turn, or a little later. */
+  let scheduled: 'now' | NodeJS.Timeout | undefined
 
-  function schedule(): void {
-    if (scheduled) return
-    scheduled = true
-    const holdMs = pace.holdMs()
-    if (holdMs < 1) gathering.beforeEnd(flushAll)
-    else setTimeout(flushAll, holdMs)
+  function schedule(atOnce: boolean): void {
+    if (scheduled === 'now' || (scheduled !== undefined && !atOnce)) return
+    clearTimeout(scheduled)
+    const holdMs = atOnce ? 0 : pace.holdMs()
+    if (holdMs < 1) {
+      scheduled = 'now'
+      gathering.beforeEnd(flushAll)
+    } else {
+      scheduled = setTimeout(flushAll, holdMs)
+    }
   }
 
   function flushAll(): void {
-    scheduled = false
+    scheduled = undefined
     const begin = performance.now()
     let writes = 0
     let deliveries = 0
@@ -99,12 +113,12 @@ export function createOutlet({ delivered, tooSlow, limits, gathering }: OutletDe
   }
 
   function write(batch: Batch): void {
-    const { members, packets, messages } = batch
+    const { members, packets, messages, length } = batch
     if (packets.length === 0) return
     batch.members = NOBODY
     batch.packets = []
     batch.messages = 0
-    const bytes = packets.reduce((sum, packet) => sum + packet.length, 0)
+    batch.length = 0
     let frames: Buffer | undefined
     let together: PreEncoded | undefined
     let apart: PreEncoded[] | undefined
@@ -119,7 +133,7 @@ export function createOutlet({ delivered, tooSlow, limits, gathering }: OutletDe
         }
       }
       const { conn } = member.socket
-      if (!keepsUp(member, bytes)) {
+      if (!keepsUp(member, length)) {
         slow ??= []
         slow.push(member)
       }
@@ -143,7 +157,8 @@ export function createOutlet({ delivered, tooSlow, limits, gathering }: OutletDe
       due.push(batch)
     }
     batch.packets.push(packet)
-    schedule()
+    batch.length += packet.length
+    schedule(batch.length >= FULL)
     return batch
   }
 

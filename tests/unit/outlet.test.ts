@@ -9,6 +9,7 @@ import { waitingBytes, waitingPackets } from '../../server/edge/engine.ts'
 import { createGathering } from '../../server/edge/gathering.ts'
 import { type Line, lineOf } from '../../server/edge/line.ts'
 import { createOutlet, type SocketMember } from '../../server/edge/outlet.ts'
+import type { Pace } from '../../server/edge/pace.ts'
 import type { RoomMessage } from '../../server/protocol.ts'
 import type { Entry } from '../../server/rooms/message-log.ts'
 import { makeCertificates } from '../support/certificates.ts'
@@ -22,7 +23,12 @@ const EPOCH = 'e-1'
 
 /** A real Socket.IO server with an outlet, without anything else of ours. */
 async function setUp(
-  options: { maxBacklogBytes?: number; perMessageDeflate?: boolean; tls?: boolean } = {},
+  options: {
+    maxBacklogBytes?: number
+    perMessageDeflate?: boolean
+    tls?: boolean
+    pace?: Pace
+  } = {},
 ) {
   const scope = testScope()
   const http = options.tls ? await secureServer(scope) : createServer()
@@ -43,6 +49,7 @@ async function setUp(
     },
     tooSlow: (member) => void slow.push(member),
     limits: { maxBacklogBytes: options.maxBacklogBytes ?? 1e9, maxBehindMs: 60_000 },
+    ...(options.pace && { pace: options.pace }),
   })
   const members = new Set<SocketMember>()
   io.on('connection', (socket) => {
@@ -266,6 +273,32 @@ describe('frames', () => {
     }
     stalledSocket(client).resume()
     expect(client.messages(ROOM)).toEqual(asMessages(entries))
+  })
+
+  it('wait for others as the pace says, but not once they are long together', async () => {
+    const flushed: number[] = []
+    const pace: Pace = {
+      holdMs: () => 60_000,
+      flushed: (_begin, _end, _writes, deliveries) => void flushed.push(deliveries),
+    }
+    const { connect, send, entries } = await setUp({ pace })
+    const client = await connect()
+    for (let i = 0; i < 3; i += 1) {
+      send('x'.repeat(20_000))
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+    expect(client.messages(ROOM)).toEqual([])
+    send('x'.repeat(6000))
+    send('in the same turn')
+    expect(await received(client, 5)).toEqual(asMessages(entries))
+    expect(flushed).toEqual([5])
+
+    // What comes next waits again.
+    send('x'.repeat(20_000))
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    expect(client.messages(ROOM)).toHaveLength(5)
+    send('x'.repeat(70_000))
+    expect(await received(client, 7)).toEqual(asMessages(entries))
   })
 
   it('are encrypted where the connection is', async () => {
