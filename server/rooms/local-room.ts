@@ -70,6 +70,8 @@ export interface LocalRoom {
   /** Brings members up to the log's tail; concurrent calls share a run that starts after the call. */
   sync(): Promise<void>
   stored(epoch: string, entry: Entry): void
+  /** Members have what was stored at that place. */
+  knows(epoch: string, offset: number, at: number): boolean
   /**
    * This instance stored the entry: where it continues what members have they get it now, otherwise with
    * its publication, which is on its way.
@@ -325,6 +327,7 @@ export function createLocalRoom(name: string, deps: LocalRoomDeps): LocalRoom {
       wait({ epoch, entry })
       startSync()
     },
+    knows: (epoch, offset, at) => isOpen() && replica.has(epoch, offset, at),
     appended(epoch, entry) {
       if (isOpen()) take(epoch, entry)
     },

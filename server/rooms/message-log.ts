@@ -115,6 +115,8 @@ export interface Verified {
 export interface LogListener {
   /** A message was stored. Frames of a room come in log order but may be missing, late or repeated. */
   stored(room: string, epoch: string, entry: Entry): void
+  /** Whether what was stored at this place is here already: its frames need not be read then. */
+  knows?(room: string, epoch: string, offset: number, at: number): boolean
   /** A message was given labels. May come before the message itself, twice, or never. */
   labelled(room: string, epoch: string, labelled: Labelled): void
   /** The room began a new epoch at `tail`. */

@@ -24,6 +24,8 @@ export type Answer = { recovered: boolean; entries: Entry[] } | 'unsure' | 'log'
 /** What this instance has of one room: the end of its log and the most recent entries. No I/O. */
 export interface Replica {
   readonly tail: Tail
+  /** Whether this instance has what was stored at that place, so that `accept` would say `known`. */
+  has(epoch: string, offset: number, at: number): boolean
   /** Takes the entry if it is the next one and continues ours link by link. */
   accept(epoch: string, entry: Entry): Verdict
   /** Starts over from the newest page of the log. */
@@ -70,16 +72,24 @@ export function createReplica(options: ReplicaOptions, budget: RingBudget): Repl
     return all ? { recovered, entries: withinPage(ring.last(limit), true) } : 'log'
   }
 
+  /** `at` of the place with this offset, as far as it is known. */
+  function atOf(offset: number): number | undefined {
+    if (offset === tail.offset) return tail.at
+    return offset < ring.floor ? undefined : ring.atOf(offset)
+  }
+
   return {
     get tail() {
       return tail
     },
+    has: (epoch, offset, at) =>
+      epoch === tail.epoch && offset <= tail.offset && at === atOf(offset),
     accept(epoch, entry) {
       if (epoch !== tail.epoch) return 'foreign'
       if (entry.offset > tail.offset + 1) return 'gap'
       if (entry.offset <= tail.offset) {
-        const at = entry.offset === tail.offset ? tail.at : ring.atOf(entry.offset)
-        if (at === undefined || entry.offset < ring.floor) return 'old'
+        const at = atOf(entry.offset)
+        if (at === undefined) return 'old'
         return at === entry.at ? 'known' : 'broken'
       }
       if (entry.prevAt !== tail.at) return 'broken'
@@ -108,8 +118,8 @@ export function createReplica(options: ReplicaOptions, budget: RingBudget): Repl
       }
       if (tail.offset - since.offset > options.resumeMax) return newest(limit, false)
       if (since.offset < ring.floor) return 'log'
-      const at = since.offset === tail.offset ? tail.at : ring.atOf(since.offset)
-      const verified = since.offset === 0 || since.at === undefined || since.at === at
+      const { offset, at } = since
+      const verified = offset === 0 || at === undefined || at === atOf(offset)
       if (verified) {
         const entries = ring.after(since.offset)
         const whole = withinPage(entries, false).length === entries.length
@@ -119,8 +129,7 @@ export function createReplica(options: ReplicaOptions, budget: RingBudget): Repl
     },
     after({ epoch, offset, at }) {
       if (offset < ring.floor) return undefined
-      const ours = offset === tail.offset ? tail.at : ring.atOf(offset)
-      return epoch === tail.epoch && ours === at ? ring.after(offset) : 'unsure'
+      return epoch === tail.epoch && atOf(offset) === at ? ring.after(offset) : 'unsure'
     },
     label(epoch, { offset, at, labels }) {
       if (epoch !== tail.epoch) return 'known' // of a history that members have left

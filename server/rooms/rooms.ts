@@ -136,6 +136,7 @@ export function createRooms(deps: RoomsDeps): Rooms {
 
   log.listen({
     stored: (name, epoch, entry) => local.get(name)?.stored(epoch, entry),
+    knows: (name, ...place) => local.get(name)?.knows(...place) ?? false,
     labelled: (name, epoch, labelled) => local.get(name)?.labelled(epoch, labelled),
     renewed: (name, tail) => local.get(name)?.renewed(tail.epoch),
     restored() {

@@ -26,6 +26,22 @@ test('a frame of one message and of several, each linked to the one before', () 
   })
 })
 
+test('messages that are known are not read, and those after them are linked to them', () => {
+  const known = (...upTo: unknown[]) =>
+    frameOf(
+      Buffer.from(`mep:7:500:400:${['a', 'b', 'c'].map(content).join('\n')}`),
+      (epoch, offset, at) => epoch === upTo[0] && offset <= Number(upTo[1]) && at === upTo[2],
+    )
+  expect(known('ep', 7, 500)).toMatchObject({
+    entries: [
+      { offset: 8, at: 500, prevAt: 500, content: content('b') },
+      { offset: 9, at: 500, prevAt: 500, content: content('c') },
+    ],
+  })
+  expect(known('ep', 9, 500)).toBeUndefined()
+  expect(known('another', 9, 500)).toMatchObject({ entries: [{ offset: 7, prevAt: 400 }, {}, {}] })
+})
+
 test('messages end at the first line that is not the content of one', () => {
   const lines = (...texts: string[]) => {
     const frame = parse(`me:1:2:0:${texts.join('\n')}`)

@@ -7,6 +7,13 @@ export type Frame =
   | { kind: 'labels'; epoch: string; labelled: Labelled }
   | { kind: 'epoch'; epoch: string; tail: Tail }
 
+type Known = (epoch: string, offset: number, at: number) => boolean
+
+/** The first message of a frame; the others have its time. */
+interface First extends Tail {
+  prevAt: number
+}
+
 const HEAD = /^m([\w-]{1,64}):(\d{1,16}):(\d{1,16}):(\d{1,16}):/
 const LABELS = /^l([\w-]{1,64}):(\d{1,16}):(\d{1,16}):/
 const EPOCH = /^e([\w-]{1,64}):(\d{1,16}):(\d{1,16})$/
@@ -16,13 +23,16 @@ const NEW_LINE = 0x0a
 /**
  * Parses what the scripts publish (scripts.ts); undefined for anything else. Whoever may publish here
  * may also publish nonsense: messages end at the first line that is not the content of one.
+ *
+ * @param known says which messages nobody needs: they are not read
  */
-export function frameOf(buffer: Buffer): Frame | undefined {
+export function frameOf(buffer: Buffer, known?: Known): Frame | undefined {
   const head = buffer.toString('latin1', 0, MAX_HEAD)
   const message = HEAD.exec(head)
   if (message !== null) {
     const [{ length }, epoch = '', offset, at, prevAt] = message
-    const entries = entriesOf(buffer, length, Number(offset), Number(at), Number(prevAt))
+    const first = { epoch, offset: Number(offset), at: Number(at), prevAt: Number(prevAt) }
+    const entries = entriesOf(buffer, length, first, known)
     return entries.length === 0 ? undefined : { kind: 'messages', epoch, entries }
   }
   const labels = LABELS.exec(head)
@@ -42,21 +52,20 @@ function labelsOf(buffer: Buffer, [start, epoch = '', offset, at]: RegExpExecArr
 }
 
 /** Each content is a string of its own: a part of a longer one would keep all of it in memory. */
-function entriesOf(
-  buffer: Buffer,
-  start: number,
-  first: number,
-  at: number,
-  prevAt: number,
-): Entry[] {
+function entriesOf(buffer: Buffer, start: number, first: First, known?: Known): Entry[] {
+  const { epoch, at } = first
   const entries: Entry[] = []
+  let { offset, prevAt } = first
   for (let from = start; from <= buffer.length; ) {
     const newLine = buffer.indexOf(NEW_LINE, from)
     const end = newLine < 0 ? buffer.length : newLine
-    const content = buffer.toString('utf8', from, end)
-    if (!isContent(content)) break
-    const offset = first + entries.length
-    entries.push({ offset, at, prevAt: entries.length === 0 ? prevAt : at, content })
+    if (!known?.(epoch, offset, at)) {
+      const content = buffer.toString('utf8', from, end)
+      if (!isContent(content)) break
+      entries.push({ offset, at, prevAt, content })
+    }
+    offset += 1
+    prevAt = at
     from = end + 1
   }
   return entries

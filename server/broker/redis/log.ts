@@ -154,7 +154,7 @@ export function createRedisLog(
   }
 
   function receive(room: string, message: Buffer): void {
-    const frame = frameOf(message)
+    const frame = frameOf(message, (...place) => listener?.knows?.(room, ...place) ?? false)
     if (frame === undefined) return
     if (frame.kind === 'epoch') listener?.renewed(room, frame.tail)
     else if (frame.kind === 'labels') listener?.labelled(room, frame.epoch, frame.labelled)
