@@ -78,8 +78,8 @@ function circumstances(settings: Settings): Circumstance[] {
   const subscribers = settings.number('subscribers')
   return settings.numbers('instances').flatMap((instances) =>
     settings.numbers('demand').flatMap((demand) => {
-      // A burst of one message is evenly spaced already.
-      const same = (demand / subscribers / instances / 1000) * BURST_MS <= 1
+      // A burst of one message is evenly spaced already; of several instances the bursts coincide.
+      const same = instances === 1 && (demand / subscribers / 1000) * BURST_MS <= 1
       return (same ? patterns.slice(0, 1) : patterns).map((pattern) => ({
         name: `${demand}/s, ${same ? 'even' : pattern}, ${instances} instance${instances > 1 ? 's' : ''}`,
         demand,
