@@ -1,18 +1,30 @@
 export const TICK_MS = 100
 
-const looks = new Set<() => void>()
+/** @param elapsedMs since the tick before, whoever looked then; more than `TICK_MS` by what it is late */
+export type Look = (elapsedMs: number) => void
+
+const looks = new Set<Look>()
 let timer: NodeJS.Timeout | undefined
+let tickedAt = 0
+
+function tick(): void {
+  const now = performance.now()
+  const elapsedMs = now - tickedAt
+  tickedAt = now
+  for (const look of looks) look(elapsedMs)
+}
 
 /**
  * Calls `look` ten times a second, until the returned function is called. Everybody's look is in the same
  * turn of the event loop: an idle process spends its time on waking up, and did so for each of them.
  * Keeps no process alive.
  */
-export function everyTick(look: () => void): () => void {
+export function everyTick(look: Look): () => void {
   looks.add(look)
-  timer ??= setInterval(() => {
-    for (const each of looks) each()
-  }, TICK_MS).unref()
+  if (timer === undefined) {
+    tickedAt = performance.now()
+    timer = setInterval(tick, TICK_MS).unref()
+  }
   return () => {
     looks.delete(look)
     if (looks.size > 0) return

@@ -29,17 +29,12 @@ const MEMORY_MS = 1000
 /** A process that was suspended is not overloaded. */
 const LONGEST_MS = 2000
 
-export function createOverload(
-  observer: OverloadObserver,
-  now: () => number = () => performance.now(),
-): Overload {
+export function createOverload(observer: OverloadObserver): Overload {
   let level: OverloadLevel = 0
   let delayMs = 0
-  let sampledAt = now()
 
-  const stop = everyTick(() => {
-    const elapsed = Math.min(LONGEST_MS, now() - sampledAt)
-    sampledAt = now()
+  const stop = everyTick((elapsedMs) => {
+    const elapsed = Math.min(LONGEST_MS, elapsedMs)
     const late = Math.max(0, elapsed - TICK_MS)
     delayMs += (late - delayMs) * (1 - Math.exp(-elapsed / MEMORY_MS))
     const next = levelOf(delayMs, level)

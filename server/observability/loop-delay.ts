@@ -58,11 +58,8 @@ export function createLoopDelayMeter(registry: Registry): LoopDelayMeter {
 
   return {
     start() {
-      let due = performance.now() + TICK_MS
-      stopTicks = everyTick(() => {
-        const now = performance.now()
-        lastNs = Math.max(1, Math.round((now - due) * NS_PER_MS)) // a histogram holds no 0
-        due = now + TICK_MS
+      stopTicks = everyTick((elapsedMs) => {
+        lastNs = Math.max(1, Math.round((elapsedMs - TICK_MS) * NS_PER_MS)) // a histogram holds no 0
         sinceRead.record(lastNs)
         sinceScrape.record(lastNs)
       })

@@ -7,23 +7,24 @@ import { createOverloadEvents } from '../../server/observability/overload-events
 beforeEach(
   () => void vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance', 'Date'] }),
 )
-afterEach(() => void vi.useRealTimers())
+afterEach(() => {
+  vi.restoreAllMocks()
+  vi.useRealTimers()
+})
 
 /** An instance whose turns of the event loop take as long as it is told. */
 function createInstance() {
   const levels: number[] = []
   let volatile = 0
   let late = 0
-  const clock = () => performance.now() + late
-  const overload: Overload = createOverload(
-    {
-      overload: (level) => void levels.push(level),
-      shedVolatile: () => {
-        volatile += 1
-      },
+  const onTime = performance.now.bind(performance)
+  vi.spyOn(performance, 'now').mockImplementation(() => onTime() + late)
+  const overload: Overload = createOverload({
+    overload: (level) => void levels.push(level),
+    shedVolatile: () => {
+      volatile += 1
     },
-    clock,
-  )
+  })
   onTestFinished(overload.stop)
   return {
     overload,

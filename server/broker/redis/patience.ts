@@ -29,18 +29,15 @@ interface Expectation {
 export function createPatience(): Patience {
   /** In no order. Not a Set: see keep-by-key.ts. */
   const expectations: Expectation[] = []
-  let ticked = performance.now()
   /** Time in which we could not listen. */
   let deaf = 0
   let heardAt = 0
 
   const now = () => performance.now() - deaf
 
-  const stop = everyTick(() => {
-    const gap = performance.now() - ticked
-    ticked += gap
+  const stop = everyTick((elapsedMs) => {
     // What came meanwhile is read in the turns that follow: time begins to count again after them.
-    if (gap > 2 * TICK_MS) deaf += gap - TICK_MS
+    if (elapsedMs > 2 * TICK_MS) deaf += elapsedMs - TICK_MS
     for (const expectation of [...expectations]) {
       if (now() - Math.max(expectation.since, heardAt) < expectation.ms) continue
       forget(expectation)
