@@ -14,6 +14,8 @@ export interface Gathering {
   write(line: Line, frames: Buffer): boolean
   /** The same, at once, unless something was gathered before. */
   writeNow(line: Line, frames: Buffer): boolean
+  /** What was gathered so far leaves now: something that takes long is about to be written. */
+  release(): void
   /** Work for the end of this turn; what it writes leaves with what was gathered. */
   beforeEnd(work: () => void): void
 }
@@ -27,6 +29,11 @@ export function createGathering(): Gathering {
   let due: (() => void)[] = []
   let scheduled = false
 
+  function release(): void {
+    for (const tcp of held) tcp.uncork()
+    held = []
+  }
+
   function endOfTurn(): void {
     scheduled = false
     const works = due
@@ -34,8 +41,7 @@ export function createGathering(): Gathering {
     try {
       for (const work of works) work()
     } finally {
-      for (const tcp of held) tcp.uncork()
-      held = []
+      release()
     }
   }
 
@@ -46,6 +52,7 @@ export function createGathering(): Gathering {
   }
 
   return {
+    release,
     write(line, frames) {
       const { tcp } = line
       const corked = tcp.writableCorked > 0

@@ -55,6 +55,8 @@ const NOBODY: ReadonlySet<Member> = new Set()
  * beside so much, and a socket may not take more at once.
  */
 const FULL = 65_536
+/** Acknowledgements do not wait until so many members are written to; a member's own is one more write. */
+const MANY = 64
 /** Of the time that a client may be behind: cut off so much earlier at most. */
 const EARLIEST_SHARE = 0.5
 
@@ -119,6 +121,7 @@ export function createOutlet(deps: OutletDeps): Outlet {
     batch.packets = []
     batch.messages = 0
     batch.length = 0
+    if (members.size > MANY) gathering.release()
     let frames: Buffer | undefined
     let together: PreEncoded | undefined
     let apart: PreEncoded[] | undefined

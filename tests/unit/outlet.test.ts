@@ -10,6 +10,7 @@ import { createGathering } from '../../server/edge/gathering.ts'
 import { type Line, lineOf } from '../../server/edge/line.ts'
 import { createOutlet, type SocketMember } from '../../server/edge/outlet.ts'
 import type { Pace } from '../../server/edge/pace.ts'
+import { textFrame } from '../../server/edge/web-socket-frame.ts'
 import type { RoomMessage } from '../../server/protocol.ts'
 import type { Entry } from '../../server/rooms/message-log.ts'
 import { makeCertificates } from '../support/certificates.ts'
@@ -428,6 +429,35 @@ describe('order', () => {
 })
 
 describe('members', () => {
+  it.each([
+    { count: 3, corked: 1 },
+    { count: 70, corked: 0 },
+  ])(
+    '$count of them: what was gathered for others waits only for few',
+    async ({ count, corked }) => {
+      const { connect, members, memberOf, gathering, entries, send } = await setUp()
+      const [sender = expect.fail(), ...others] = await Promise.all(
+        Array.from({ length: count + 1 }, () => connect()),
+      )
+      const { line = expect.fail() as Line } = memberOf(sender)
+      members.delete(memberOf(sender))
+      const whileWriting: number[] = []
+      const outlet = createOutlet({
+        gathering,
+        delivered: () => void whileWriting.push(line.tcp.writableCorked),
+        tooSlow: () => undefined,
+        limits: { maxBacklogBytes: 1e9, maxBehindMs: 60_000 },
+      })
+      send()
+      const heard = new Promise((resolve) => sender.socket.onAny(resolve))
+      expect(gathering.write(line, textFrame('2["acknowledged"]'))).toBe(true)
+      outlet.message(ROOM, members, EPOCH, entries[0] ?? expect.fail())
+      expect(await heard).toBe('acknowledged')
+      for (const client of others) expect(await received(client, 2)).toHaveLength(2)
+      expect(whileWriting).toEqual([corked])
+    },
+  )
+
   it('that left before the end of the turn receive nothing', async () => {
     const { connect, memberOf, members, send } = await setUp()
     const [stays, leaves] = [await connect(), await connect()]
