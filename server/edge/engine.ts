@@ -143,9 +143,15 @@ type EngineRequest = IncomingMessage & { upgrade?: boolean }
 /** How long a peer that takes nothing may keep its connection half closed. */
 const LINGER_MS = 5000
 
-/** Ends a connection whose peer may not be reading: what waits for it is dropped, but for `farewell`. */
+/**
+ * Ends a connection whose peer may not be reading: what waits for it is dropped, but for `farewell`, and for
+ * the attachments of a packet that has gone already. A client that gets anything else in their place ends
+ * the connection itself, and does not hear the farewell.
+ */
 export function cutOff(conn: EngineConnection, farewell: () => void): void {
-  waitingPackets(conn).length = 0
+  const waiting = waitingPackets(conn)
+  const end = waiting.findIndex(({ data }) => !isBinary(data))
+  if (end >= 0) waiting.length = end
   farewell()
   const { transport } = conn
   conn.close()
@@ -173,6 +179,10 @@ export function stopReading(conn: EngineConnection): void {
   tcp.resume()
   if (conn.readyState === 'closed') tcp.end()
   else conn.once('close', () => tcp.end())
+}
+
+function isBinary(value: unknown): boolean {
+  return ArrayBuffer.isView(value) || value instanceof ArrayBuffer
 }
 
 function lengthOf(value: unknown): number {

@@ -5,7 +5,7 @@ import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo, Socket as TcpSocket } from 'node:net'
 import { Server } from 'socket.io'
 import { describe, expect, it, vi } from 'vitest'
-import { waitingBytes, waitingPackets } from '../../server/edge/engine.ts'
+import { cutOff, waitingBytes, waitingPackets } from '../../server/edge/engine.ts'
 import { createGathering } from '../../server/edge/gathering.ts'
 import { type Line, lineOf } from '../../server/edge/line.ts'
 import { createOutlet, type SocketMember } from '../../server/edge/outlet.ts'
@@ -21,6 +21,9 @@ import { testScope } from '../support/test-scope.ts'
 
 const ROOM = 'room "1" 😀\u2028'
 const EPOCH = 'e-1'
+
+/** Messages that wait for others come after what is written meanwhile, on a busy machine in any test. */
+const AT_ONCE: Pace = { holdMs: () => 0, flushed: () => undefined }
 
 /** A real Socket.IO server with an outlet, without anything else of ours. */
 async function setUp(
@@ -50,7 +53,7 @@ async function setUp(
     },
     tooSlow: (member) => void slow.push(member),
     limits: { maxBacklogBytes: options.maxBacklogBytes ?? 1e9, maxBehindMs: 60_000 },
-    ...(options.pace && { pace: options.pace }),
+    pace: options.pace ?? AT_ONCE,
   })
   const members = new Set<SocketMember>()
   io.on('connection', (socket) => {
@@ -515,6 +518,34 @@ describe('members', () => {
     expect(memberOf(reads).backlog).toBeLessThanOrEqual(300_000)
     stalledSocket(stalls).resume()
     expect(await received(reads, entries.length)).toHaveLength(entries.length)
+  })
+})
+
+describe('who is cut off', () => {
+  it.each([
+    ['text', 'x'],
+    ['binary', Buffer.from('x')],
+  ])('D8 hears why, also while %s of an application is on its way', async (_kind, part) => {
+    const { connect, memberOf, send } = await setUp()
+    const client = await connect({ reconnection: false })
+    const { socket, line = expect.fail() as Line } = memberOf(client)
+    const heard: string[] = []
+    client.socket.onAny((event) => void heard.push(event))
+    stalledSocket(client).pause()
+    await eventually(
+      () => {
+        send('x'.repeat(60_000))
+        return line.tcp.writableLength > 0
+      },
+      { intervalMs: 0, what: 'a full buffer' },
+    )
+    socket.emit('picture', part, part)
+    socket.emit('dropped')
+    cutOff(socket.conn, () => void socket.emit('gateway:bye'))
+    const ended = client.next('disconnect')
+    stalledSocket(client).resume()
+    expect(await ended).toBe('transport close')
+    expect(heard.filter((event) => event !== 'room:message')).toEqual(['picture', 'gateway:bye'])
   })
 })
 
