@@ -127,7 +127,7 @@ export function createMemoryLog(
     room.dedup.set(key, noted)
     if (said !== undefined) room.contents.set(said, noted)
     for (const listener of listeners(name)) listener.stored(name, room.tail.epoch, entry)
-    return { position: room.tail, duplicate: false }
+    return { position: room.tail, duplicate: false, prevAt: entry.prevAt }
   }
 
   function continuity(room: StoredRoom, from: Claim): Continuity {

@@ -91,6 +91,9 @@ export interface LocalRoom {
   stop(): void
 }
 
+/** Messages that were delivered before their frames came, of a room; with more, the log is asked again. */
+const MAX_EARLY = 4096
+
 type Phase =
   | { name: 'absent' }
   | { name: 'opening'; done: Promise<void> }
@@ -109,6 +112,8 @@ export function createLocalRoom(name: string, deps: LocalRoomDeps): LocalRoom {
   let activeAt = 0
   /** Frames that came while the room could not take them, oldest first; bounded by dropping (D8). */
   let waiting: Frame[] = []
+  /** Places taken by `appended` whose frames are still to come, ascending: the ring may be past them then. */
+  let early: Tail[] = []
   let running: Promise<void> | undefined
   let queued: Promise<void> | undefined
   let labelsMissed = false
@@ -130,6 +135,14 @@ export function createLocalRoom(name: string, deps: LocalRoomDeps): LocalRoom {
       }
     }
     return verdict === 'next' || verdict === 'known'
+  }
+
+  /** Whether members have what was stored at that place; asked in the order of frames. */
+  function knows(epoch: string, offset: number, at: number): boolean {
+    while (early[0] !== undefined && early[0].offset < offset) early.shift()
+    const [first] = early
+    const own = first?.offset === offset && first.at === at && first.epoch === epoch
+    return (own && epoch === replica.tail.epoch) || replica.has(epoch, offset, at)
   }
 
   function tell(epoch: string, { offset, at, labels }: Labelled): void {
@@ -262,6 +275,7 @@ export function createLocalRoom(name: string, deps: LocalRoomDeps): LocalRoom {
   function ended(): void {
     phase = { name: 'absent' }
     waiting = []
+    early = []
     deps.behind.delete(room)
     replica.clear()
     if (holders === 0) deps.closed(room)
@@ -318,6 +332,7 @@ export function createLocalRoom(name: string, deps: LocalRoomDeps): LocalRoom {
     },
     sync,
     stored(epoch, entry) {
+      if (isOpen() && knows(epoch, entry.offset, entry.at)) return
       if (!isOpen() || running !== undefined) {
         if (isOpen() && take(epoch, entry)) return
         if (phase.name === 'opening' || isOpen()) wait({ epoch, entry })
@@ -327,9 +342,12 @@ export function createLocalRoom(name: string, deps: LocalRoomDeps): LocalRoom {
       wait({ epoch, entry })
       startSync()
     },
-    knows: (epoch, offset, at) => isOpen() && replica.has(epoch, offset, at),
+    knows: (...place) => isOpen() && knows(...place),
     appended(epoch, entry) {
-      if (isOpen()) take(epoch, entry)
+      const before = replica.tail
+      if (!isOpen() || !take(epoch, entry) || replica.tail === before) return
+      early.push(replica.tail)
+      if (early.length > MAX_EARLY) early.shift()
     },
     labelled(epoch, labelled) {
       if (phase.name === 'opening' || running !== undefined) wait({ epoch, labelled })

@@ -118,6 +118,40 @@ describe('what this instance stored', () => {
     expect(heard.slice(2)).toEqual([`${tail.epoch}:3`])
   })
 
+  it('is known when its publication comes, also where the ring is past it: nothing is read', async () => {
+    const { room, log, heard, enter, send } = setUp()
+    await enter()
+    let tail = await send(1)
+    const own = Array.from({ length: 3 * RING }, () => {
+      const entry = entryAfter(tail)
+      tail = { ...tail, offset: entry.offset, at: entry.at }
+      return entry
+    })
+    for (const entry of own) room.appended(tail.epoch, entry)
+    const reads = log.calls('read')
+    // One is missing: nobody needs it any more.
+    for (const entry of own.slice(1)) room.stored(tail.epoch, entry)
+    expect(heard).toEqual(
+      Array.from({ length: 1 + own.length }, (_, index) => `${tail.epoch}:${index + 1}`),
+    )
+    expect([room.behind, log.calls('read')]).toEqual([false, reads])
+  })
+
+  it('D6 is not taken for what another history has at its place', async () => {
+    const { room, log, enter, send } = setUp()
+    await enter()
+    let tail = await send(1)
+    const first = entryAfter(tail)
+    for (let count = 0; count < 3 * RING; count += 1) {
+      const entry = entryAfter(tail)
+      tail = { ...tail, offset: entry.offset, at: entry.at }
+      room.appended(tail.epoch, entry)
+    }
+    const reads = log.calls('read')
+    room.stored(tail.epoch, { ...first, at: first.at + 1 })
+    expect(log.calls('read')).toBe(reads + 1)
+  })
+
   it('goes nowhere while the room is not open', async () => {
     const { room, heard, send } = setUp()
     const tail = await send(1)
