@@ -181,7 +181,8 @@ export function stopReading(conn: EngineConnection): void {
   else conn.once('close', () => tcp.end())
 }
 
-function isBinary(value: unknown): boolean {
+/** What Socket.IO sends, and hands on, as an attachment. */
+export function isBinary(value: unknown): boolean {
   return ArrayBuffer.isView(value) || value instanceof ArrayBuffer
 }
 

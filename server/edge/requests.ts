@@ -10,6 +10,7 @@ import {
   type RequestName,
   requests,
 } from '../protocol.ts'
+import { isBinary } from './engine.ts'
 
 /**
  * The request of a payload as it came from the wire.
@@ -94,7 +95,7 @@ function requireJson(value: unknown, depth: number): void {
       `body: must be nested at most ${MAX_BODY_DEPTH} levels deep`,
     )
   }
-  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) {
+  if (isBinary(value)) {
     throw new GatewayError('BAD_REQUEST', 'body: must be JSON, not binary')
   }
   for (const item of Object.values(value)) requireJson(item, depth + 1)

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createMemoryLog, createMemoryStore } from '../../server/broker/memory.ts'
-import { createLocalRoom, type Member } from '../../server/rooms/local-room.ts'
-import type { Tail } from '../../server/rooms/message-log.ts'
+import { createLocalRoom, type LocalRoom, type Member } from '../../server/rooms/local-room.ts'
+import type { Entry, Tail } from '../../server/rooms/message-log.ts'
 import { createGatedLog } from '../support/gated-log.ts'
 
 const NAME = 'room'
@@ -88,6 +88,17 @@ describe('what this instance stored', () => {
     ...{ offset: offset + 1, at: at + 5, prevAt: at, content: '{"id":"own"}' },
   })
 
+  /** More than the ring holds, each after the one before. */
+  function appendMany(room: LocalRoom, from: Tail): Entry[] {
+    let { offset, at } = from
+    return Array.from({ length: 3 * RING }, () => {
+      const entry = entryAfter({ ...from, offset, at })
+      ;({ offset, at } = entry)
+      room.appended(from.epoch, entry)
+      return entry
+    })
+  }
+
   it('D3 is delivered with its reply or its publication, whichever is first, once', async () => {
     const { room, heard, enter, send } = setUp()
     await enter()
@@ -121,13 +132,8 @@ describe('what this instance stored', () => {
   it('is known when its publication comes, also where the ring is past it: nothing is read', async () => {
     const { room, log, heard, enter, send } = setUp()
     await enter()
-    let tail = await send(1)
-    const own = Array.from({ length: 3 * RING }, () => {
-      const entry = entryAfter(tail)
-      tail = { ...tail, offset: entry.offset, at: entry.at }
-      return entry
-    })
-    for (const entry of own) room.appended(tail.epoch, entry)
+    const tail = await send(1)
+    const own = appendMany(room, tail)
     const reads = log.calls('read')
     // One is missing: nobody needs it any more.
     for (const entry of own.slice(1)) room.stored(tail.epoch, entry)
@@ -140,13 +146,8 @@ describe('what this instance stored', () => {
   it('D6 is not taken for what another history has at its place', async () => {
     const { room, log, enter, send } = setUp()
     await enter()
-    let tail = await send(1)
-    const first = entryAfter(tail)
-    for (let count = 0; count < 3 * RING; count += 1) {
-      const entry = entryAfter(tail)
-      tail = { ...tail, offset: entry.offset, at: entry.at }
-      room.appended(tail.epoch, entry)
-    }
+    const tail = await send(1)
+    const [first = expect.fail()] = appendMany(room, tail)
     const reads = log.calls('read')
     room.stored(tail.epoch, { ...first, at: first.at + 1 })
     expect(log.calls('read')).toBe(reads + 1)
