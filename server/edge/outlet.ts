@@ -41,7 +41,7 @@ export interface OutletDeps {
 /** What has come for one room and is not written yet: one buffer for all its WebSockets. */
 interface Batch {
   members: ReadonlySet<Member>
-  /** None: nothing has come, and the batch is nobody's. */
+  /** `NOTHING`: nothing has come, and the batch is nobody's. */
   packets: string[]
   /** How many of them are messages; the others are labels. */
   messages: number
@@ -50,6 +50,11 @@ interface Batch {
 }
 
 const NOBODY: ReadonlySet<Member> = new Set()
+/**
+ * Never filled: a list of its own, which waits in the batch for the next message and is old by then, would
+ * keep that message from the collector of the young generation (tests/unit/outlet-garbage.test.ts).
+ */
+const NOTHING: string[] = []
 /**
  * UTF-16 code units for which no member of a room waits any longer: what a write itself costs is little
  * beside so much, and a socket may not take more at once.
@@ -74,8 +79,8 @@ interface PreEncoded {
 export function createOutlet(deps: OutletDeps): Outlet {
   const { delivered, tooSlow, limits, gathering, pace = createPace() } = deps
   const batches = keepByKey<Batch>(
-    () => ({ members: NOBODY, packets: [], messages: 0, length: 0 }),
-    ({ packets }) => packets.length === 0,
+    () => ({ members: NOBODY, packets: NOTHING, messages: 0, length: 0 }),
+    ({ packets }) => packets === NOTHING,
   )
   /** What has come for these; some may have been flushed since, and be here twice. */
   const due: Batch[] = []
@@ -116,9 +121,9 @@ export function createOutlet(deps: OutletDeps): Outlet {
 
   function write(batch: Batch): void {
     const { members, packets, messages, length } = batch
-    if (packets.length === 0) return
+    if (packets === NOTHING) return
     batch.members = NOBODY
-    batch.packets = []
+    batch.packets = NOTHING
     batch.messages = 0
     batch.length = 0
     if (members.size > MANY) gathering.release()
@@ -155,11 +160,11 @@ export function createOutlet(deps: OutletDeps): Outlet {
 
   function add(room: string, members: ReadonlySet<Member>, packet: string): Batch {
     const batch = batches.of(room)
-    if (batch.packets.length === 0) {
+    if (batch.packets === NOTHING) {
       batch.members = members
+      batch.packets = [packet]
       due.push(batch)
-    }
-    batch.packets.push(packet)
+    } else batch.packets.push(packet)
     batch.length += packet.length
     schedule(batch.length >= FULL)
     return batch
