@@ -11,6 +11,15 @@ import { testScope } from '../support/test-scope.ts'
 const ROOM = 'busy'
 const keys = roomKeys('roomwire:group', ROOM)
 
+const OPTIONS = {
+  keyPrefix: 'roomwire:group',
+  logMax: 10_000,
+  logTtlMs: 60_000,
+  dedupWindowMs: 60_000,
+  instance: 'one',
+  newEpoch: randomUUID,
+}
+
 let redis: RedisServer
 let connection: Connection
 let append: GroupCommit
@@ -39,14 +48,7 @@ beforeEach(async () => {
       calls += 1
       return connection.command(args)
     },
-    {
-      keyPrefix: 'roomwire:group',
-      logMax: 10_000,
-      logTtlMs: 60_000,
-      dedupWindowMs: 60_000,
-      instance: 'one',
-      newEpoch: randomUUID,
-    },
+    OPTIONS,
     undefined,
   )
 })
@@ -170,4 +172,28 @@ test('D1 a full Redis refuses the first message of a new room as well', async ()
   expect(await redis.cli('EXISTS', keys.log, keys.meta)).toBe('0')
   await redis.cli('CONFIG', 'SET', 'maxmemory', '0')
   expect((await append(message)).position.offset).toBe(1)
+})
+
+test('a room’s keys outlive its last message by the TTL, with few renewals', async () => {
+  const ttls = { logTtlMs: 6400, dedupWindowMs: 1000 }
+  const brief = createGroupCommit(connection.command, { ...OPTIONS, ...ttls }, undefined)
+  const expiries = new Set<number>()
+  const endOf = async (key: string) => Number(await redis.cli('PEXPIRETIME', key))
+  for (let id = 0; id < 60; id += 1) {
+    const content = `{"id":"${id}","from":{},"body":1}`
+    const { position } = await brief({ room: ROOM, sender: 's', id: `${id}`, content })
+    const [log, meta] = [await endOf(keys.log), await endOf(keys.meta)]
+    expect(log - position.at).toBeGreaterThanOrEqual(ttls.logTtlMs)
+    expect(log - position.at).toBeLessThanOrEqual(ttls.logTtlMs * 1.02)
+    expect(meta - log).toBe(ttls.dedupWindowMs)
+    expiries.add(log)
+    await sleep(10)
+  }
+  expect(expiries.size).toBeGreaterThan(3)
+  expect(expiries.size).toBeLessThan(60)
+
+  // A log that is lost, and written again in the same span, does not stay for ever.
+  await redis.cli('DEL', keys.log)
+  await brief({ room: ROOM, sender: 's', id: 'more', content: '{"id":"more","from":{},"body":1}' })
+  expect(await endOf(keys.log)).toBeGreaterThan(0)
 })

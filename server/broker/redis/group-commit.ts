@@ -5,6 +5,7 @@ import { classify, RedisFailure } from './failure.ts'
 import { type RoomKeys, roomKeys } from './keys.ts'
 import type { RedisLogOptions } from './log.ts'
 import type { Replication } from './replication.ts'
+import { roomTtls } from './retention.ts'
 import { type Command, callScript } from './script-call.ts'
 import { roomScripts } from './scripts.ts'
 import { writeError } from './store-errors.ts'
@@ -52,11 +53,11 @@ export function createGroupCommit(
 ): GroupCommit {
   const { keyPrefix, newEpoch } = options
   const { append } = roomScripts(sharded)
+  const { logTtl, metaTtl } = roomTtls(options)
   const retention = [
     String(options.logMax),
-    String(options.logTtlMs),
-    // Meta outlives the log, which outlives the ids: a room never forgets its epoch first.
-    String(options.logTtlMs + options.dedupWindowMs),
+    logTtl,
+    metaTtl,
     String(options.dedupWindowMs),
     String(options.contentWindowMs ?? 0),
     instanceTag(options.instance),

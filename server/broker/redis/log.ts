@@ -14,6 +14,7 @@ import { createGroupCommit } from './group-commit.ts'
 import { roomKeys } from './keys.ts'
 import type { RedisLink } from './link.ts'
 import type { Replication } from './replication.ts'
+import { roomTtls } from './retention.ts'
 import { callScript } from './script-call.ts'
 import { roomScripts, type Script } from './scripts.ts'
 import { rethrowRead, rethrowWrite } from './store-errors.ts'
@@ -44,9 +45,7 @@ export function createRedisLog(
   replication?: Replication,
 ): MessageLog {
   const { keyPrefix, newEpoch } = options
-  const logTtl = String(options.logTtlMs)
-  // Meta outlives the log, which outlives the ids: a room never forgets its epoch first.
-  const metaTtl = String(options.logTtlMs + options.dedupWindowMs)
+  const { logTtl, metaTtl } = roomTtls(options)
   const scripts = roomScripts(link.sharded)
   let listener: LogListener | undefined
 

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { TTL_SPANS } from './retention.ts'
 
 /**
  * The room scripts. Each is one atomic step on one room, whose keys share a hash tag:
@@ -23,14 +24,7 @@ export interface Script {
   readonly sha: string
 }
 
-/** No meta: whatever stream is left belongs to a history nobody can verify; a new epoch begins. */
-const LOAD_OR_BEGIN = `
-local function begin(meta, log, epoch, channel)
-  redis.call('UNLINK', log)
-  redis.call('HSET', meta, 'e', epoch, 'o', '0', 'a', '0')
-  redis.pcall('PUBLISH', channel, 'e' .. epoch .. ':0:0')
-  return epoch, 0, '0'
-end
+const LOAD = `
 local function load(meta)
   local found = redis.call('HMGET', meta, 'e', 'o', 'a')
   if not (found[1] and found[2] and found[3]) then return nil end
@@ -39,6 +33,16 @@ end
 -- Offsets and times pass 2^31 but not 2^53: %d would do on 64 bit, %.0f does everywhere.
 local function int(n) return string.format('%.0f', n) end
 local function at_of(id) return string.sub(id, string.find(id, '-', 1, true) + 1) end
+`
+
+/** No meta: whatever stream is left belongs to a history nobody can verify; a new epoch begins. */
+const LOAD_OR_BEGIN = `${LOAD}
+local function begin(meta, log, epoch, channel)
+  redis.call('UNLINK', log)
+  redis.call('HSET', meta, 'e', epoch, 'o', '0', 'a', '0')
+  redis.pcall('PUBLISH', channel, 'e' .. epoch .. ':0:0')
+  return epoch, 0, '0'
+end
 `
 
 /**
@@ -54,7 +58,7 @@ local function at_of(id) return string.sub(id, string.find(id, '-', 1, true) + 1
  * where the message is, and why: it came to this instance before (r), to another one (x), or said what
  * another message says (c). Only where nothing was taken the error is the reply.
  */
-const APPEND = `${LOAD_OR_BEGIN}
+const APPEND = `${LOAD}
 local meta, log = KEYS[1], KEYS[2]
 local count, own = #ARGV - 8, ARGV[8]
 local by_content = #KEYS > 2 + count
@@ -90,9 +94,15 @@ local function stored_before(first)
   return o, a, by == own and 'r' or 'x'
 end
 
+-- There is no log yet, or it was lost: what is written now has no TTL.
+local fresh = false
 local function add(content)
   local id = int(tail + 1) .. '-' .. at
-  local added = redis.pcall('XADD', log, 'MAXLEN', '~', ARGV[3], id, 'm', content, 'p', tail_at)
+  local added = redis.pcall('XADD', log, 'NOMKSTREAM', 'MAXLEN', '~', ARGV[3], id, 'm', content, 'p', tail_at)
+  if not added then
+    fresh = true
+    added = redis.pcall('XADD', log, id, 'm', content, 'p', tail_at)
+  end
   return type(added) == 'table' and added.err
 end
 
@@ -147,8 +157,12 @@ if by_content then
     end
   end
 end
-redis.call('PEXPIRE', log, ARGV[4])
-redis.call('PEXPIRE', meta, ARGV[5])
+-- Longer than asked for by a span, and renewed once in each: with every message it is a tenth of this.
+local span = tonumber(ARGV[4]) / ${TTL_SPANS}
+if fresh or math.floor(now / span) > math.floor(tonumber(before) / span) then
+  redis.call('PEXPIRE', log, ARGV[4])
+  redis.call('PEXPIRE', meta, ARGV[5])
+end
 local head = 'm' .. epoch .. ':' .. offset .. ':' .. at .. ':' .. before .. ':'
 redis.pcall('PUBLISH', ARGV[1], head .. table.concat(contents, '\\n'))
 reply[1], reply[2], reply[6] = epoch, offset, before
