@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Scope } from '../../tests/support/scope.ts'
+import type { Contender } from '../contenders/contender.ts'
 import { roomwire } from '../contenders/roomwire.ts'
 import { bareWs, stock, stockCaught, streams } from '../contenders/socket-io.ts'
 import { quantileMs } from '../histogram.ts'
@@ -7,7 +8,6 @@ import { added, totalOf } from '../load/tally.ts'
 import type { Sample, Scenario, Settings } from '../scenario.ts'
 import { openStage, usedBetween } from '../stage.ts'
 
-const VARIANT = '1 instance'
 /** Each sender has a room of its own with one member, so that every send is delivered, too. */
 const BODY_BYTES = 100
 const CEILING_MS = 3000
@@ -18,8 +18,12 @@ export const publish: Scenario = {
   name: 'publish',
   summary: 'acknowledged sends per second, and how long an acknowledgement takes at half of that',
   options: {
-    senders: { default: '50', description: 'connections that send, each to its room of one' },
-    inflight: { default: '20', description: 'sends that each keeps unanswered under full load' },
+    // The first are backends that publish for many, the second people, some of whom do not wait.
+    senders: { default: '50,500', description: 'connections that send, each to its room of one' },
+    inflight: {
+      default: '20,2',
+      description: 'sends that each keeps unanswered under full load, for each number of senders',
+    },
     warm: { default: '3', description: 'seconds before each measured window' },
     rate: { default: '0', description: 'sends per second after that; 0: half of what it brought' },
   },
@@ -42,38 +46,60 @@ export const publish: Scenario = {
     { name: 'loadCores', title: 'load', unit: 'cores', digits: 2 },
     { name: 'otherCores', title: 'others', unit: 'cores', digits: 2 },
   ],
-  variants: (settings) => [
-    { name: VARIANT, turn: (scope, contender) => turn(scope, contender, settings) },
-  ],
-  claims: (results) => [
-    {
-      // Stock as it is rarely lives to the end of this.
-      text: 'acknowledged durable sends per second, Roomwire ÷ stock that survives',
-      measured: results.ratio(VARIANT, 'stock-caught', 'rate')?.ratio,
-      atLeast: 0.6,
-    },
-    {
-      text: 'ack p50 at half load above a bare Redis round trip, ms',
-      measured: results.summary(VARIANT, 'roomwire', 'aboveRedis')?.median,
-      atMost: 2,
-    },
-    {
-      text: 'acknowledged and lost, in any turn',
-      measured: results.summary(VARIANT, 'roomwire', 'lost')?.max,
-      atMost: 0,
-    },
-  ],
+  variants: (settings) =>
+    crowds(settings).map((crowd) => ({
+      name: nameOf(crowd),
+      turn: (scope, contender) => turn(scope, contender, settings, crowd),
+    })),
+  claims: (results, settings) =>
+    crowds(settings)
+      .map(nameOf)
+      .flatMap((variant) => [
+        {
+          // Stock as it is rarely lives to the end of this.
+          text: `${variant}: acknowledged durable sends per second, Roomwire ÷ stock that survives`,
+          measured: results.ratio(variant, 'stock-caught', 'rate')?.ratio,
+          atLeast: 0.6,
+        },
+        {
+          text: `${variant}: ack p50 at half load above a bare Redis round trip, ms`,
+          measured: results.summary(variant, 'roomwire', 'aboveRedis')?.median,
+          atMost: 2,
+        },
+        {
+          text: `${variant}: acknowledged and lost, in any turn`,
+          measured: results.summary(variant, 'roomwire', 'lost')?.max,
+          atMost: 0,
+        },
+      ]),
 }
+
+/** Those who send at the same time. */
+interface Crowd {
+  senders: number
+  /** Sends that each keeps unanswered. */
+  inFlight: number
+}
+
+function crowds(settings: Settings): Crowd[] {
+  const [senders, inFlight] = [settings.numbers('senders'), settings.numbers('inflight')]
+  if (senders.length !== inFlight.length) {
+    throw new Error('--senders and --inflight: as many numbers each')
+  }
+  return senders.map((count, index) => ({ senders: count, inFlight: inFlight[index] ?? 1 }))
+}
+
+const nameOf = ({ senders, inFlight }: Crowd) => `${senders} senders, ${inFlight} unanswered each`
 
 async function turn(
   scope: Scope,
-  contender: Parameters<typeof openStage>[1],
+  contender: Contender,
   settings: Settings,
+  { senders: count, inFlight }: Crowd,
 ): Promise<Sample> {
   const stage = await openStage(scope, contender, { instances: 1, aof: settings.aof })
   const { members, senders, redis } = stage
   const { wire } = contender
-  const count = settings.number('senders')
   const rooms = Array.from({ length: count }, (_, index) => `room-${index}`)
   const targets = stage.targets
   const bodyChars = BODY_BYTES - 2
@@ -106,7 +132,7 @@ async function turn(
     return { used, sent: await senders.sendWindow(), done: await running }
   }
 
-  const full = await window(senders.sendPressed(settings.number('inflight'), warmMs + windowMs))
+  const full = await window(senders.sendPressed(inFlight, warmMs + windowMs))
   const rate = full.sent.accepted / full.used.seconds
   const halfRate = settings.number('rate') || rate / 2
   // The ping comes from the process that is less busy.
