@@ -1,3 +1,4 @@
+import { createEarly } from './early.ts'
 import type { Entry, Labelled, MessageLog, Tail } from './message-log.ts'
 import { createReplica, type Replica, type ReplicaOptions } from './replica.ts'
 import type { RingBudget } from './ring.ts'
@@ -91,9 +92,6 @@ export interface LocalRoom {
   stop(): void
 }
 
-/** Messages that were delivered before their frames came, of a room; with more, the log is asked again. */
-const MAX_EARLY = 4096
-
 type Phase =
   | { name: 'absent' }
   | { name: 'opening'; done: Promise<void> }
@@ -112,8 +110,7 @@ export function createLocalRoom(name: string, deps: LocalRoomDeps): LocalRoom {
   let activeAt = 0
   /** Frames that came while the room could not take them, oldest first; bounded by dropping (D8). */
   let waiting: Frame[] = []
-  /** Places taken by `appended` whose frames are still to come, ascending: the ring may be past them then. */
-  let early: Tail[] = []
+  const early = createEarly()
   let running: Promise<void> | undefined
   let queued: Promise<void> | undefined
   let labelsMissed = false
@@ -139,9 +136,7 @@ export function createLocalRoom(name: string, deps: LocalRoomDeps): LocalRoom {
 
   /** Whether members have what was stored at that place; asked in the order of frames. */
   function knows(epoch: string, offset: number, at: number): boolean {
-    while (early[0] !== undefined && early[0].offset < offset) early.shift()
-    const [first] = early
-    const own = first?.offset === offset && first.at === at && first.epoch === epoch
+    const own = early.has(epoch, offset, at)
     return (own && epoch === replica.tail.epoch) || replica.has(epoch, offset, at)
   }
 
@@ -275,7 +270,7 @@ export function createLocalRoom(name: string, deps: LocalRoomDeps): LocalRoom {
   function ended(): void {
     phase = { name: 'absent' }
     waiting = []
-    early = []
+    early.clear()
     deps.behind.delete(room)
     replica.clear()
     if (holders === 0) deps.closed(room)
@@ -346,8 +341,7 @@ export function createLocalRoom(name: string, deps: LocalRoomDeps): LocalRoom {
     appended(epoch, entry) {
       const before = replica.tail
       if (!isOpen() || !take(epoch, entry) || replica.tail === before) return
-      early.push(replica.tail)
-      if (early.length > MAX_EARLY) early.shift()
+      early.delivered(replica.tail)
     },
     labelled(epoch, labelled) {
       if (phase.name === 'opening' || running !== undefined) wait({ epoch, labelled })

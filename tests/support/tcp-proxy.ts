@@ -26,6 +26,8 @@ export interface TcpProxy extends Address {
   halfOpen(direction: Direction): void
   /** Each chunk takes at least this long, each way; 0 ends it. */
   slow(options: { ms: number }): void
+  /** What travels to clients that have sent `after` arrives so much later, in order; 0 ends it. */
+  late(options: { ms: number; after: RegExp }): void
   /** Ends every trouble; what was held goes on, as after a repaired link. */
   heal(): Promise<void>
   /** Destroys every connection; later ones go to `target`. */
@@ -38,6 +40,7 @@ export async function startTcpProxy(
 ): Promise<TcpProxy> {
   let target = options.target
   let delayMs = 0
+  let lateness = { ms: 0, after: /^/ }
   let accepted = 0
   const held: Record<Direction, Gate> = { toTarget: createGate(), toClient: createGate() }
   const pairs = new Set<() => void>()
@@ -56,21 +59,38 @@ export async function startTcpProxy(
     void relay(upstream, client, 'toClient').finally(destroy)
   })
 
+  /** Clients that have sent what makes things late. */
+  const behind = new WeakSet<Socket>()
+
   /** Resolves when `from` is through and everything that it sent was passed on. */
   async function relay(from: Socket, to: Socket, direction: Direction): Promise<void> {
     from.setNoDelay(true)
     // Reset and broken pipes end the loop below; the listener keeps them from ending the process.
     from.on('error', () => {})
+    let passed = Promise.resolve()
+    async function pass(chunk: Buffer): Promise<void> {
+      await held[direction].opened()
+      if (to.destroyed || to.write(chunk)) return
+      await Promise.race([once(to, 'drain'), once(to, 'close')])
+    }
     try {
-      for await (const chunk of from) {
+      for await (const chunk of from as AsyncIterable<Buffer>) {
+        if (direction === 'toTarget' && lateness.ms > 0) {
+          if (lateness.after.test(chunk.toString('latin1'))) behind.add(from)
+        }
+        if (lateness.ms > 0 && behind.has(to)) {
+          passed = Promise.all([passed, sleep(lateness.ms)]).then(() => pass(chunk))
+          continue
+        }
         if (delayMs > 0) await sleep(delayMs)
-        await held[direction].opened()
+        await passed
+        await pass(chunk)
         if (to.destroyed) return
-        if (!to.write(chunk as Buffer)) await Promise.race([once(to, 'drain'), once(to, 'close')])
       }
     } catch {
       // The other side learns of it by our caller, once the link lets it through.
     }
+    await passed
     await held[direction].opened()
   }
 
@@ -120,8 +140,12 @@ export async function startTcpProxy(
     slow({ ms }) {
       delayMs = ms
     },
+    late(options) {
+      lateness = options
+    },
     async heal() {
       delayMs = 0
+      lateness = { ...lateness, ms: 0 }
       open()
       if (!server.listening) await listen(port)
     },

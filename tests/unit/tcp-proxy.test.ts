@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { expect, test } from 'vitest'
+import { eventually } from '../support/eventually.ts'
 import type { Scope } from '../support/scope.ts'
 import { startTcpProxy } from '../support/tcp-proxy.ts'
 import { testScope } from '../support/test-scope.ts'
@@ -103,4 +104,22 @@ test('retarget ends connections and sends later ones elsewhere', async () => {
   proxy.retarget(await startEcho(scope, 'other '))
   await closed
   expect(await ask(await dial(scope, proxy.port), 'hi')).toBe('other hi')
+})
+
+test('late: to those who asked for it, in order; others overtake', async () => {
+  const scope = testScope()
+  const proxy = await startTcpProxy(scope, { target: await startEcho(scope) })
+  const [slow, quick] = [await dial(scope, proxy.port), await dial(scope, proxy.port)]
+  const heard: string[] = []
+  slow.on('data', (chunk) => void heard.push(...String(chunk).split(' ')))
+  proxy.late({ ms: 200, after: /listen/ })
+  slow.write('listen')
+  for (const word of [' one', ' two', ' three']) {
+    await ask(quick, 'quick')
+    slow.write(word)
+  }
+  await ask(quick, 'quick')
+  expect(heard).toEqual([])
+  await eventually(() => heard.includes('three'))
+  expect(heard.filter((word) => word !== '')).toEqual(['listen', 'one', 'two', 'three'])
 })
