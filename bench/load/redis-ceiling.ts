@@ -1,13 +1,13 @@
 import { connect } from 'node:net'
 import { roomKeys } from '../../server/broker/redis/keys.ts'
-import { roomScripts } from '../../server/broker/redis/scripts.ts'
+import { appendScript } from '../../server/broker/redis/scripts.ts'
 import { micros } from './clock.ts'
 import type { Target } from './wire.ts'
 
 const CONNECTIONS = 4
 const IN_FLIGHT = 64
 const ROOMS = 50
-const DAY_MS = '86400000'
+const DAY_MS = 86_400_000
 
 /**
  * Appends per second that Redis does when nothing stands before it: the gateway's own script, called
@@ -19,7 +19,9 @@ export async function appendCeiling(
   ms: number,
 ): Promise<number> {
   const content = `{"id":"0","from":{"id":"0"},"body":"${'x'.repeat(bodyBytes - 2)}"}`
-  const { append } = roomScripts(false)
+  const append = appendScript(false, {
+    ...{ logMax: 10_000, logTtlMs: DAY_MS, dedupWindowMs: DAY_MS },
+  })
   let sent = 0
   let appended = 0
 
@@ -30,8 +32,7 @@ export async function appendCeiling(
       ...[sent <= CONNECTIONS ? 'EVAL' : 'EVALSHA'],
       ...[sent <= CONNECTIONS ? append.source : append.sha, '3'],
       ...[keys.meta, keys.log, keys.dedup('sender', String(sent))],
-      ...[keys.channel, 'epoch', '10000', DAY_MS, DAY_MS, DAY_MS],
-      ...['0', 'bench', content],
+      ...[keys.channel, 'epoch', 'bench', content],
     ])
   }
 

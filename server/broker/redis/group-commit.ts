@@ -5,9 +5,8 @@ import { classify, RedisFailure } from './failure.ts'
 import { type RoomKeys, roomKeys } from './keys.ts'
 import type { RedisLogOptions } from './log.ts'
 import type { Replication } from './replication.ts'
-import { roomTtls } from './retention.ts'
 import { type Command, callScript } from './script-call.ts'
-import { roomScripts } from './scripts.ts'
+import { appendScript } from './scripts.ts'
 import { writeError } from './store-errors.ts'
 
 /**
@@ -52,16 +51,8 @@ export function createGroupCommit(
   sharded = false,
 ): GroupCommit {
   const { keyPrefix, newEpoch } = options
-  const { append } = roomScripts(sharded)
-  const { logTtl, metaTtl } = roomTtls(options)
-  const retention = [
-    String(options.logMax),
-    logTtl,
-    metaTtl,
-    String(options.dedupWindowMs),
-    String(options.contentWindowMs ?? 0),
-    instanceTag(options.instance),
-  ]
+  const append = appendScript(sharded, options)
+  const tag = instanceTag(options.instance)
   const byContent = (options.contentWindowMs ?? 0) > 0
   const lanes = keepByKey<Lane>(
     (room) => ({ keys: roomKeys(keyPrefix, room), waiting: [], busy: false }),
@@ -70,7 +61,7 @@ export function createGroupCommit(
 
   function store(keys: RoomKeys, batch: readonly Pending[]): Promise<unknown[]> {
     const names = [keys.meta, keys.log]
-    const args = [keys.channel, newEpoch(), ...retention]
+    const args = [keys.channel, newEpoch(), tag]
     for (const { message } of batch) {
       names.push(keys.dedup(message.sender, message.id))
       args.push(message.content)

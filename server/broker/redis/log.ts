@@ -14,19 +14,13 @@ import { createGroupCommit } from './group-commit.ts'
 import { roomKeys } from './keys.ts'
 import type { RedisLink } from './link.ts'
 import type { Replication } from './replication.ts'
-import { roomTtls } from './retention.ts'
+import { type Retention, roomTtls } from './retention.ts'
 import { callScript } from './script-call.ts'
 import { roomScripts, type Script } from './scripts.ts'
 import { rethrowRead, rethrowWrite } from './store-errors.ts'
 
-export interface RedisLogOptions {
+export interface RedisLogOptions extends Retention {
   keyPrefix: string
-  /** Entries per room, kept approximately (Redis trims whole nodes of its stream). */
-  logMax: number
-  logTtlMs: number
-  dedupWindowMs: number
-  /** Absent or 0: messages that say the same are different messages. */
-  contentWindowMs?: number
   /** Messages are given labels, here or elsewhere: reads bring them. */
   labelled?: boolean
   /** This one's name, to tell its repeats from others'. */

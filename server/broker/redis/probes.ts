@@ -5,7 +5,7 @@ import { roomKeys } from './keys.ts'
 import { type Right, rightsFor } from './rights.ts'
 import { checkRights } from './rights-check.ts'
 import { type Command, callScript } from './script-call.ts'
-import { roomScripts } from './scripts.ts'
+import { appendScript, roomScripts } from './scripts.ts'
 
 /** How a role proves that its Redis does what the role needs, with every right that takes. */
 export interface Probe {
@@ -30,7 +30,8 @@ export interface ProbeOptions {
   limited?: (missing: readonly Right[]) => void
 }
 
-const TTL_MS = '10000'
+const TTL_MS = 10_000
+const TTL = String(TTL_MS)
 
 /** A cache is written and read, and instances tell each other what they removed. */
 export function createCacheProbe(
@@ -52,15 +53,15 @@ export function createCacheProbe(
         limited?.(missing)
       }
       const work: Promise<unknown>[] = [
-        command(['SET', own, nonce, 'PX', TTL_MS]),
+        command(['SET', own, nonce, 'PX', TTL]),
         command(['GET', own]),
         command([tag === undefined ? 'PUBLISH' : 'SPUBLISH', channel, nonce]),
       ]
       if (thorough) {
         const both = [own, `${own}:claim`]
         work.push(
-          callScript(command, lookUpScript, both, [nonce, TTL_MS]),
-          callScript(command, putScript, both, [nonce, '1', TTL_MS, '0']),
+          callScript(command, lookUpScript, both, [nonce, TTL]),
+          callScript(command, putScript, both, [nonce, '1', TTL, '0']),
           callScript(command, claimScript, [`${own}:claim`], [nonce, '0']),
           command(['DEL', `${own}:claim`]),
         )
@@ -98,7 +99,8 @@ export function createRoomsProbe(
   },
 ): Probe {
   const sharded = tag !== undefined
-  const { append, read, renew } = roomScripts(sharded)
+  const { read, renew } = roomScripts(sharded)
+  const append = appendScript(sharded, { logMax: 1, logTtlMs: TTL_MS, dedupWindowMs: TTL_MS })
   const hashTag = tag ?? probeTag()
   const keys = roomKeys(keyPrefix, '', hashTag)
   const room = [keys.meta, keys.log]
@@ -113,7 +115,7 @@ export function createRoomsProbe(
         limited?.(missing)
       }
       const epoch = nonce
-      const appending = [keys.channel, epoch, '1', TTL_MS, TTL_MS, TTL_MS, '0', '', '{}']
+      const appending = [keys.channel, epoch, '', '{}']
       const appended = callScript(command, append, [...room, keys.dedup('', nonce)], appending)
       const work: Promise<unknown>[] = [
         appended,
@@ -122,12 +124,12 @@ export function createRoomsProbe(
       if (thorough) {
         const none = ['', '', '0']
         const reading = (kind: string) => [
-          ...[epoch, TTL_MS, TTL_MS, kind, '1', '1', '0'],
+          ...[epoch, TTL, TTL, kind, '1', '1', '0'],
           ...[...none, keys.channel],
         ]
         work.push(
           callScript(command, read, room, reading('last')),
-          callScript(command, renew, room, [keys.channel, epoch, '', TTL_MS, TTL_MS]),
+          callScript(command, renew, room, [keys.channel, epoch, '', TTL, TTL]),
           callScript(command, read, room, reading('after')),
         )
       }

@@ -1,4 +1,12 @@
-import type { RedisLogOptions } from './log.ts'
+/** How long a room's messages and ids are kept. */
+export interface Retention {
+  /** Entries per room, kept approximately (Redis trims whole nodes of its stream). */
+  logMax: number
+  logTtlMs: number
+  dedupWindowMs: number
+  /** Absent or 0: messages that say the same are different messages. */
+  contentWindowMs?: number
+}
 
 /** Appends renew a room's TTLs once in each of so many parts of them. */
 export const TTL_SPANS = 65
@@ -8,7 +16,7 @@ export const TTL_SPANS = 65
  * the last renewal is that old. Meta outlives the log, which outlives the ids: a room never forgets its
  * epoch first.
  */
-export function roomTtls(options: Pick<RedisLogOptions, 'logTtlMs' | 'dedupWindowMs'>) {
-  const log = Math.ceil((options.logTtlMs * TTL_SPANS) / (TTL_SPANS - 1))
-  return { logTtl: String(log), metaTtl: String(log + options.dedupWindowMs) }
+export function roomTtls(retention: Pick<Retention, 'logTtlMs' | 'dedupWindowMs'>) {
+  const log = Math.ceil((retention.logTtlMs * TTL_SPANS) / (TTL_SPANS - 1))
+  return { logTtl: String(log), metaTtl: String(log + retention.dedupWindowMs) }
 }

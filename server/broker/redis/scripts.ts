@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { TTL_SPANS } from './retention.ts'
+import { type Retention, roomTtls, TTL_SPANS } from './retention.ts'
 
 /**
  * The room scripts. Each is one atomic step on one room, whose keys share a hash tag:
@@ -47,9 +47,9 @@ end
 
 /**
  * KEYS meta, log, a dedup key for each message, and, with a content window, a said key for each. ARGV
- * channel, candidate epoch, log length, log TTL, meta TTL, dedup TTL, content window (ms), instance, a
- * content for each message. At most some hundred messages: unpack() and everybody else's patience have
- * limits.
+ * channel, candidate epoch, instance, a content for each message. At most some hundred messages: unpack()
+ * and everybody else's patience have limits. What is the same for every message of an instance's life is
+ * in the text: as arguments, five more strings to write, to read and to hand to Lua for each call.
  *
  * The messages are taken one after the other, each as if it came alone. One that cannot be added ends
  * that; those before it stand. Returns { epoch, offset, at, taken, error, prevAt, … }: of the
@@ -58,9 +58,16 @@ end
  * where the message is, and why: it came to this instance before (r), to another one (x), or said what
  * another message says (c). Only where nothing was taken the error is the reply.
  */
-const APPEND = `${LOAD}
+function appendText({ logMax, dedupWindowMs, contentWindowMs = 0, ...rest }: Retention): string {
+  const { logTtl, metaTtl } = roomTtls({ dedupWindowMs, ...rest })
+  return `${LOAD}
+local LOG_MAX, LOG_TTL, META_TTL = '${logMax}', '${logTtl}', '${metaTtl}'
+local ID_TTL, BODY_TTL = '${dedupWindowMs}', '${contentWindowMs}'
+-- TTLs are longer than asked for by a span, and renewed once in each: with every message they are a tenth
+-- of this.
+local SPAN = ${logTtl} / ${TTL_SPANS}
 local meta, log = KEYS[1], KEYS[2]
-local count, own = #ARGV - 8, ARGV[8]
+local count, own = #ARGV - 3, ARGV[3]
 local by_content = #KEYS > 2 + count
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
@@ -98,7 +105,7 @@ end
 local fresh = false
 local function add(content)
   local id = int(tail + 1) .. '-' .. at
-  local added = redis.pcall('XADD', log, 'NOMKSTREAM', 'MAXLEN', '~', ARGV[3], id, 'm', content, 'p', tail_at)
+  local added = redis.pcall('XADD', log, 'NOMKSTREAM', 'MAXLEN', '~', LOG_MAX, id, 'm', content, 'p', tail_at)
   if not added then
     fresh = true
     added = redis.pcall('XADD', log, id, 'm', content, 'p', tail_at)
@@ -109,7 +116,7 @@ end
 local reply = { '', '', at, 0, '', '' }
 local offsets, stored, contents, before = {}, {}, {}, nil
 for i = 3, count + 2 do
-  local key, content = KEYS[i], ARGV[i + 6]
+  local key, content = KEYS[i], ARGV[i + 1]
   local said = by_content and KEYS[i + count]
   local o, a, why = offsets[key], at, 'r'
   if not o then o, a, why = stored_before(firsts[i - 2]) end
@@ -117,7 +124,7 @@ for i = 3, count + 2 do
     o, a, why = offsets[said], at, 'c'
     if not o then o, a = stored_before(firsts[i - 2 + count]) end
     -- Acknowledged under this id too: a retry of it is a repeat also after the window (D2).
-    if o then redis.pcall('SET', key, epoch .. ':' .. o .. ':' .. a .. ':' .. own, 'PX', ARGV[6]) end
+    if o then redis.pcall('SET', key, epoch .. ':' .. o .. ':' .. a .. ':' .. own, 'PX', ID_TTL) end
   end
   if o then
     for _, value in ipairs({ i - 2, epoch, o, a, why }) do reply[#reply + 1] = value end
@@ -147,27 +154,26 @@ if #stored == 0 then return reply end
 local offset = offsets[stored[1]]
 redis.call('HSET', meta, 'e', epoch, 'o', int(tail), 'a', at)
 for _, key in ipairs(stored) do
-  redis.call('SET', key, epoch .. ':' .. offsets[key] .. ':' .. at .. ':' .. own, 'PX', ARGV[6])
+  redis.call('SET', key, epoch .. ':' .. offsets[key] .. ':' .. at .. ':' .. own, 'PX', ID_TTL)
 end
 if by_content then
   for i = 3 + count, 2 + 2 * count do
     local first = offsets[KEYS[i]]
     if first then
-      redis.pcall('SET', KEYS[i], epoch .. ':' .. first .. ':' .. at .. ':' .. own, 'PX', ARGV[7])
+      redis.pcall('SET', KEYS[i], epoch .. ':' .. first .. ':' .. at .. ':' .. own, 'PX', BODY_TTL)
     end
   end
 end
--- Longer than asked for by a span, and renewed once in each: with every message it is a tenth of this.
-local span = tonumber(ARGV[4]) / ${TTL_SPANS}
-if fresh or math.floor(now / span) > math.floor(tonumber(before) / span) then
-  redis.call('PEXPIRE', log, ARGV[4])
-  redis.call('PEXPIRE', meta, ARGV[5])
+if fresh or math.floor(now / SPAN) > math.floor(tonumber(before) / SPAN) then
+  redis.call('PEXPIRE', log, LOG_TTL)
+  redis.call('PEXPIRE', meta, META_TTL)
 end
 local head = 'm' .. epoch .. ':' .. offset .. ':' .. at .. ':' .. before .. ':'
 redis.pcall('PUBLISH', ARGV[1], head .. table.concat(contents, '\\n'))
 reply[1], reply[2], reply[6] = epoch, offset, before
 return reply
 `
+}
 
 /**
  * KEYS meta, log. ARGV candidate epoch, log TTL, meta TTL, kind (last|before|after|resume), limit,
@@ -323,7 +329,6 @@ export function script(name: string, source: string): Script {
 }
 
 export interface RoomScripts {
-  append: Script
   read: Script
   /** With labels beside the page. */
   readLabelled: Script
@@ -332,11 +337,14 @@ export interface RoomScripts {
   purge: Script
 }
 
-function scriptsWith(publish: 'PUBLISH' | 'SPUBLISH'): RoomScripts {
-  const made = (name: string, source: string) =>
-    script(name, source.replaceAll("'PUBLISH'", `'${publish}'`))
+/** @param onCluster frames go to sharded channels */
+function publishing(onCluster: boolean, name: string, source: string): Script {
+  return script(name, onCluster ? source.replaceAll("'PUBLISH'", "'SPUBLISH'") : source)
+}
+
+function scriptsWith(onCluster: boolean): RoomScripts {
+  const made = (name: string, source: string) => publishing(onCluster, name, source)
   return {
-    append: made('append', APPEND),
     read: made('read', `${LOAD_OR_BEGIN}${READ}`),
     readLabelled: made('read-labelled', `${LOAD_OR_BEGIN}${READ_LABELLED}`),
     label: made('label', LABEL),
@@ -345,10 +353,15 @@ function scriptsWith(publish: 'PUBLISH' | 'SPUBLISH'): RoomScripts {
   }
 }
 
-const plain = scriptsWith('PUBLISH')
-const sharded = scriptsWith('SPUBLISH')
+const plain = scriptsWith(false)
+const sharded = scriptsWith(true)
 
 /** @param onCluster frames go to sharded channels */
 export function roomScripts(onCluster: boolean): RoomScripts {
   return onCluster ? sharded : plain
+}
+
+/** Appends messages to a room: see above. @param onCluster frames go to sharded channels */
+export function appendScript(onCluster: boolean, retention: Retention): Script {
+  return publishing(onCluster, 'append', appendText(retention))
 }
