@@ -294,6 +294,9 @@ describe('one gateway in memory', () => {
     await page.sendMany('left', 3)
     await page.page.close()
     const next = await openPage(context, gateway.url)
+    // The browser may let go of a closed page's locks a little later.
+    const held = () => next.page.evaluate(async () => (await navigator.locks.query()).held?.length)
+    await expect.poll(held).toBe(0)
     await next.begin('left')
     await settled(next)
     expect(await next.page.evaluate(() => window.client.session)).toBe(session)
