@@ -27,13 +27,18 @@ async function person(scope: Scope): Promise<BrowserContext> {
 
 const live = (page: ClientPage) =>
   page.waitFor('being live', async () => (await page.status()).state === 'live')
+/** The outbox is there, and all that was in it has its answer. */
 const settled = (page: ClientPage, timeoutMs = PATIENCE_MS) =>
   page.waitFor(
     'nothing on its way',
     () =>
-      page.page.evaluate(() =>
-        window.client.outgoing.every(({ status }) => /stored|refused/.test(status.kind)),
-      ),
+      page.page.evaluate(() => {
+        const { status, outgoing } = window.client
+        return (
+          status.state !== 'connecting' &&
+          outgoing.every((each) => /stored|refused/.test(each.status.kind))
+        )
+      }),
     timeoutMs,
   )
 
