@@ -197,3 +197,15 @@ test('a room’s keys outlive its last message by the TTL, with few renewals', a
   await brief({ room: ROOM, sender: 's', id: 'more', content: '{"id":"more","from":{},"body":1}' })
   expect(await endOf(keys.log)).toBeGreaterThan(0)
 })
+
+test('a clock that was put back does not end a room in use', async () => {
+  await send('before')
+  const ahead = Date.now() + 30 * 86_400_000
+  await redis.cli('HSET', keys.meta, 'a', String(ahead))
+  for (const id of ['after', 'more']) {
+    await redis.cli('PEXPIRE', keys.log, '1000')
+    const { position } = await send(id)
+    expect(position.at).toBe(ahead)
+    expect(Number(await redis.cli('PTTL', keys.log))).toBeGreaterThan(50_000)
+  }
+})

@@ -83,8 +83,7 @@ if stale then
   if left.err or #left > 0 then redis.call('UNLINK', log) end
 end
 -- Never back, so that ids within a room ascend in time as well.
-if now < tonumber(tail_at) then now = tonumber(tail_at) end
-local at = int(now)
+local at = int(math.max(now, tonumber(tail_at)))
 
 -- Where the message is that was stored under an id before (D2).
 local function stored_before(first)
@@ -164,7 +163,8 @@ if by_content then
     end
   end
 end
-if fresh or math.floor(now / SPAN) > math.floor(tonumber(before) / SPAN) then
+-- Unequal also where a clock was put back: then each message renews them.
+if fresh or math.floor(now / SPAN) ~= math.floor(tonumber(before) / SPAN) then
   redis.call('PEXPIRE', log, LOG_TTL)
   redis.call('PEXPIRE', meta, META_TTL)
 end
