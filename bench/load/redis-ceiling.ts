@@ -1,6 +1,6 @@
 import { connect } from 'node:net'
+import { appendScript } from '../../server/broker/redis/append-script.ts'
 import { roomKeys } from '../../server/broker/redis/keys.ts'
-import { appendScript } from '../../server/broker/redis/scripts.ts'
 import { micros } from './clock.ts'
 import type { Target } from './wire.ts'
 
@@ -19,9 +19,8 @@ export async function appendCeiling(
   ms: number,
 ): Promise<number> {
   const content = `{"id":"0","from":{"id":"0"},"body":"${'x'.repeat(bodyBytes - 2)}"}`
-  const append = appendScript(false, {
-    ...{ logMax: 10_000, logTtlMs: DAY_MS, dedupWindowMs: DAY_MS },
-  })
+  const retention = { logMax: 10_000, logTtlMs: DAY_MS, dedupWindowMs: DAY_MS }
+  const append = appendScript(false, retention)
   let sent = 0
   let appended = 0
 

@@ -5,14 +5,13 @@ import { bareWs, sharded, stockCaught } from '../contenders/socket-io.ts'
 import { quantileMs } from '../histogram.ts'
 import { added, totalOf } from '../load/tally.ts'
 import type { Sample, Scenario, Settings } from '../scenario.ts'
+import { settledAudit } from '../settled-audit.ts'
 import { openStage, usedBetween } from '../stage.ts'
 import { inverse } from '../statistics.ts'
 
 const VARIANT = 'rooms on one instance each'
 const SENDERS_PER_INSTANCE = 5
 const BODY_CHARS = 98
-/** For deliveries that are under way when everything is acknowledged. */
-const DRAIN_MS = 10_000
 
 export const manyRooms: Scenario = {
   name: 'many-rooms',
@@ -101,9 +100,7 @@ async function turn(scope: Scope, contender: Contender, settings: Settings): Pro
   const base = each * settings.number('rate')
   const alike = await window(groups.map(() => base))
   const doubled = await window(groups.map((_, index) => (index === 0 ? base : base * 2)))
-  const accepted = added(alike.done.accepted, doubled.done.accepted)
-  await members.reached(totalOf(accepted), DRAIN_MS)
-  const audit = await members.audit(accepted, added(alike.done.uncertain, doubled.done.uncertain))
+  const audit = await settledAudit(members, alike.done, doubled.done)
   const deaths = stage.deaths()
   const first = ({ used }: typeof alike) => (used.instanceMicros[0] ?? 0) / used.seconds
   return {

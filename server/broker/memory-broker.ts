@@ -1,5 +1,5 @@
 import type { Broker } from './broker.ts'
-import { createMemoryLog, createMemoryStore, type MemoryStore, type Retention } from './memory.ts'
+import { createMemoryLog, createMemoryStore, type MemoryStore } from './memory.ts'
 import { createMemoryClaims } from './memory-claims.ts'
 import { createMemoryControl } from './memory-control.ts'
 import { createMemoryDirectory } from './memory-directory.ts'
@@ -8,6 +8,7 @@ import { createMemoryLedger } from './memory-ledger.ts'
 import { createMemoryOccupancy } from './memory-occupancy.ts'
 import { createMemoryPresence } from './memory-presence.ts'
 import { createMemorySessions } from './memory-sessions.ts'
+import type { Retention } from './retention.ts'
 
 /** Everything in this process. Several brokers over one store behave like several instances. */
 export function createMemoryBroker(

@@ -11,17 +11,7 @@ import {
   type Tail,
   withinPage,
 } from '../rooms/message-log.ts'
-
-/** What `append` keeps and for how long; times in ms. */
-export interface Retention {
-  /** Entries per room. */
-  logMax: number
-  /** How long a room outlives its last use. */
-  logTtlMs: number
-  dedupWindowMs: number
-  /** Absent: messages that say the same are different messages. */
-  contentWindowMs?: number
-}
+import type { Retention } from './retention.ts'
 
 /** The rooms of one process. Several logs over one store behave like several instances. */
 export interface MemoryStore {

@@ -26,7 +26,7 @@ export interface TcpProxy extends Address {
   halfOpen(direction: Direction): void
   /** Each chunk takes at least this long, each way; 0 ends it. */
   slow(options: { ms: number }): void
-  /** What travels to clients that have sent `after` arrives so much later, in order; 0 ends it. */
+  /** What travels to clients that have sent `after` arrives so much later, in order. */
   late(options: { ms: number; after: RegExp }): void
   /** Ends every trouble; what was held goes on, as after a repaired link. */
   heal(): Promise<void>
@@ -40,7 +40,7 @@ export async function startTcpProxy(
 ): Promise<TcpProxy> {
   let target = options.target
   let delayMs = 0
-  let lateness = { ms: 0, after: /^/ }
+  let lateness: { ms: number; after: RegExp } | undefined
   let accepted = 0
   const held: Record<Direction, Gate> = { toTarget: createGate(), toClient: createGate() }
   const pairs = new Set<() => void>()
@@ -75,10 +75,9 @@ export async function startTcpProxy(
     }
     try {
       for await (const chunk of from as AsyncIterable<Buffer>) {
-        if (direction === 'toTarget' && lateness.ms > 0) {
-          if (lateness.after.test(chunk.toString('latin1'))) behind.add(from)
-        }
-        if (lateness.ms > 0 && behind.has(to)) {
+        const asks = direction === 'toTarget' && lateness?.after.test(chunk.toString('latin1'))
+        if (asks) behind.add(from)
+        if (lateness !== undefined && behind.has(to)) {
           passed = Promise.all([passed, sleep(lateness.ms)]).then(() => pass(chunk))
           continue
         }
@@ -145,7 +144,7 @@ export async function startTcpProxy(
     },
     async heal() {
       delayMs = 0
-      lateness = { ...lateness, ms: 0 }
+      lateness = undefined
       open()
       if (!server.listening) await listen(port)
     },

@@ -1,12 +1,12 @@
 import { hash } from 'node:crypto'
 import { keepByKey } from '../../keep-by-key.ts'
 import type { Append, Appended, Repeat, Tail } from '../../rooms/message-log.ts'
+import { appendScript } from './append-script.ts'
 import { classify, RedisFailure } from './failure.ts'
 import { type RoomKeys, roomKeys } from './keys.ts'
 import type { RedisLogOptions } from './log.ts'
 import type { Replication } from './replication.ts'
 import { type Command, callScript } from './script-call.ts'
-import { appendScript } from './scripts.ts'
 import { writeError } from './store-errors.ts'
 
 /**

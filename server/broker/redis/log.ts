@@ -8,13 +8,14 @@ import {
   type Tail,
   type Verified,
 } from '../../rooms/message-log.ts'
+import type { Retention } from '../retention.ts'
 import { labelledOf, pageOf, putOn, tailOf } from './entries.ts'
 import { frameOf } from './frames.ts'
 import { createGroupCommit } from './group-commit.ts'
 import { roomKeys } from './keys.ts'
 import type { RedisLink } from './link.ts'
 import type { Replication } from './replication.ts'
-import { type Retention, roomTtls } from './retention.ts'
+import { roomTtls } from './room-ttls.ts'
 import { callScript } from './script-call.ts'
 import { roomScripts, type Script } from './scripts.ts'
 import { rethrowRead, rethrowWrite } from './store-errors.ts'

@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto'
+import { appendScript } from './append-script.ts'
 import { claimScript, lookUpScript, putScript } from './cache-scripts.ts'
 import { RedisFailure } from './failure.ts'
 import { roomKeys } from './keys.ts'
 import { type Right, rightsFor } from './rights.ts'
 import { checkRights } from './rights-check.ts'
 import { type Command, callScript } from './script-call.ts'
-import { appendScript, roomScripts } from './scripts.ts'
+import { roomScripts } from './scripts.ts'
 
 /** How a role proves that its Redis does what the role needs, with every right that takes. */
 export interface Probe {

@@ -1,12 +1,4 @@
-/** How long a room's messages and ids are kept. */
-export interface Retention {
-  /** Entries per room, kept approximately (Redis trims whole nodes of its stream). */
-  logMax: number
-  logTtlMs: number
-  dedupWindowMs: number
-  /** Absent or 0: messages that say the same are different messages. */
-  contentWindowMs?: number
-}
+import type { Retention } from '../retention.ts'
 
 /** Appends renew a room's TTLs once in each of so many parts of them. */
 export const TTL_SPANS = 65
