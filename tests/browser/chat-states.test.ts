@@ -40,7 +40,7 @@ test('refused: the row says why, and lets one mend or discard the message', asyn
   await ada.press('Edit')
   const text = ada.page.getByRole('textbox', { name: 'Message', exact: true })
   expect(await text.inputValue()).toBe(long)
-  expect(await ada.history()).toEqual([])
+  await ada.waitForHistory((history) => history.length === 0)
 
   await ada.page.keyboard.press('Enter')
   await ada.waitForHistory(([first]) => first?.state === 'refused')
