@@ -2,6 +2,8 @@ import { createEarly } from './early.ts'
 import type { Entry, Labelled, MessageLog, Tail } from './message-log.ts'
 import { createReplica, type Replica, type ReplicaOptions } from './replica.ts'
 import type { RingBudget } from './ring.ts'
+import { createRoomLabels } from './room-labels.ts'
+import { createRoomLifetime } from './room-lifetime.ts'
 
 /** One connection's end of a room; only its identity matters here. */
 export interface Member {
@@ -92,33 +94,39 @@ export interface LocalRoom {
   stop(): void
 }
 
-type Phase =
-  | { name: 'absent' }
-  | { name: 'opening'; done: Promise<void> }
-  | { name: 'live' }
-  | { name: 'lingering'; timer: NodeJS.Timeout }
-  | { name: 'closing'; done: Promise<void> }
-
 type Frame = { epoch: string; entry: Entry } | { epoch: string; labelled: Labelled }
 
 export function createLocalRoom(name: string, deps: LocalRoomDeps): LocalRoom {
   const { log, outlet, observer, options } = deps
   const replica = createReplica(options, deps.budget)
   const members = new Set<Member>()
-  let phase: Phase = { name: 'absent' }
-  let holders = 0
+  const early = createEarly()
+  const lifetime = createRoomLifetime({
+    lingerMs: options.lingerMs,
+    begin,
+    begun() {
+      takeWaiting()
+      if (room.behind) startSync()
+    },
+    end: () => log.unsubscribe(name),
+    ended() {
+      waiting = []
+      early.clear()
+      deps.behind.delete(room)
+      replica.clear()
+    },
+    unused: () => deps.closed(room),
+  })
+  const labels = createRoomLabels({ name, log, replica, tell, ahead: fallBehind })
   let activeAt = 0
   /** Frames that came while the room could not take them, oldest first; bounded by dropping (D8). */
   let waiting: Frame[] = []
-  const early = createEarly()
   let running: Promise<void> | undefined
   let queued: Promise<void> | undefined
-  let labelsMissed = false
-  let catchingUp: Promise<void> | undefined
 
   function fallBehind(): void {
     // A read may end after its room did.
-    if (phase.name !== 'absent') deps.behind.add(room)
+    if (lifetime.phase !== 'absent') deps.behind.add(room)
   }
 
   /** Delivers an entry that continues what members have; says whether it did or is known. */
@@ -141,25 +149,7 @@ export function createLocalRoom(name: string, deps: LocalRoomDeps): LocalRoom {
   }
 
   function tell(epoch: string, { offset, at, labels }: Labelled): void {
-    outlet.labels(name, members, epoch, { offset, at, labels })
-  }
-
-  function takeLabels(epoch: string, labelled: Labelled): void {
-    const verdict = replica.label(epoch, labelled)
-    if (verdict === 'new' && members.size > 0) tell(epoch, labelled)
-    if (verdict === 'ahead') fallBehind() // its message was missed (D4)
-  }
-
-  async function readLabels(): Promise<void> {
-    const held = replica.held()
-    labelsMissed = false
-    if (held === undefined) return
-    const { epoch } = replica.tail
-    try {
-      for (const each of await log.labels(name, held.from, held.to)) replica.label(epoch, each)
-    } catch {
-      labelsMissed = true // the store is away: the next who asks tries again
-    }
+    if (members.size > 0) outlet.labels(name, members, epoch, { offset, at, labels })
   }
 
   function wait(frame: Frame): void {
@@ -172,7 +162,7 @@ export function createLocalRoom(name: string, deps: LocalRoomDeps): LocalRoom {
     const frames = waiting
     waiting = []
     for (const frame of frames) {
-      if ('labelled' in frame) takeLabels(frame.epoch, frame.labelled)
+      if ('labelled' in frame) labels.take(frame.epoch, frame.labelled)
       else if (!take(frame.epoch, frame.entry)) fallBehind()
     }
   }
@@ -183,20 +173,10 @@ export function createLocalRoom(name: string, deps: LocalRoomDeps): LocalRoom {
     if (members.size > 0) outlet.reset(name, members, tail) // D6
   }
 
-  async function open(): Promise<void> {
-    try {
-      await log.subscribe(name)
-      const asked = options.ringCapacity
-      replica.seed(await log.read(name, { kind: 'last', limit: asked }), asked)
-    } catch (error) {
-      await log.unsubscribe(name).catch(() => undefined) // not confirmed, or not needed
-      ended()
-      throw error
-    }
-    phase = { name: 'live' }
-    takeWaiting()
-    if (room.behind) startSync()
-    if (holders === 0) linger()
+  async function begin(): Promise<void> {
+    await log.subscribe(name)
+    const asked = options.ringCapacity
+    replica.seed(await log.read(name, { kind: 'last', limit: asked }), asked)
   }
 
   /** Our place and the log contradict each other: ends the epoch for everybody (D6). */
@@ -211,7 +191,7 @@ export function createLocalRoom(name: string, deps: LocalRoomDeps): LocalRoom {
       deps.behind.delete(room)
       const from = replica.tail
       const page = await log.read(name, { kind: 'after', from, limit: options.pageSize })
-      if (!isOpen()) return
+      if (!lifetime.isOpen) return
       if (page.continuity === 'whole') {
         const before = replica.tail.offset
         for (const entry of page.entries) take(page.tail.epoch, entry)
@@ -228,7 +208,7 @@ export function createLocalRoom(name: string, deps: LocalRoomDeps): LocalRoom {
       } else {
         fallBehind() // we moved while reading; this page says nothing about where we are now
       }
-    } while (room.behind && isOpen())
+    } while (room.behind && lifetime.isOpen)
   }
 
   async function runFill(): Promise<void> {
@@ -263,39 +243,6 @@ export function createLocalRoom(name: string, deps: LocalRoomDeps): LocalRoom {
     if (running === undefined) sync().catch(() => undefined)
   }
 
-  function isOpen(): boolean {
-    return phase.name === 'live' || phase.name === 'lingering'
-  }
-
-  function ended(): void {
-    phase = { name: 'absent' }
-    waiting = []
-    early.clear()
-    deps.behind.delete(room)
-    replica.clear()
-    if (holders === 0) deps.closed(room)
-  }
-
-  function unsubscribe(): void {
-    // A failure means that the connection is gone, and the subscription with it.
-    const done = log.unsubscribe(name).then(ended, ended)
-    phase = { name: 'closing', done }
-  }
-
-  function linger(): void {
-    const timer = setTimeout(unsubscribe, options.lingerMs)
-    timer.unref()
-    phase = { name: 'lingering', timer }
-  }
-
-  function release(): void {
-    holders -= 1
-    if (holders > 0) return
-    // Opening and closing look at the holders themselves when they end.
-    if (phase.name === 'live') linger()
-    else if (phase.name === 'absent') deps.closed(room)
-  }
-
   const room: LocalRoom = {
     name,
     replica,
@@ -304,70 +251,49 @@ export function createLocalRoom(name: string, deps: LocalRoomDeps): LocalRoom {
       return deps.behind.has(room)
     },
     get live() {
-      return isOpen()
+      return lifetime.isOpen
     },
     get activeAt() {
       return activeAt
     },
-    hold() {
-      holders += 1
-      if (phase.name === 'lingering') {
-        clearTimeout(phase.timer)
-        phase = { name: 'live' }
-      }
-      return release
-    },
-    async open() {
-      if (phase.name === 'closing') await phase.done
-      if (isOpen()) return
-      if (phase.name !== 'opening') {
-        phase = { name: 'opening', done: open() }
-      }
-      await phase.done
-    },
+    hold: lifetime.hold,
+    open: lifetime.open,
     sync,
     stored(epoch, entry) {
-      if (isOpen() && knows(epoch, entry.offset, entry.at)) return
-      if (!isOpen() || running !== undefined) {
-        if (isOpen() && take(epoch, entry)) return
-        if (phase.name === 'opening' || isOpen()) wait({ epoch, entry })
+      const { isOpen } = lifetime
+      if (isOpen && knows(epoch, entry.offset, entry.at)) return
+      if (!isOpen || running !== undefined) {
+        if (isOpen && take(epoch, entry)) return
+        if (isOpen || lifetime.phase === 'opening') wait({ epoch, entry })
         return
       }
       if (take(epoch, entry)) return
       wait({ epoch, entry })
       startSync()
     },
-    knows: (...place) => isOpen() && knows(...place),
+    knows: (...place) => lifetime.isOpen && knows(...place),
     appended(epoch, entry) {
       const before = replica.tail
-      if (!isOpen() || !take(epoch, entry) || replica.tail === before) return
+      if (!lifetime.isOpen || !take(epoch, entry) || replica.tail === before) return
       early.delivered(replica.tail)
     },
     labelled(epoch, labelled) {
-      if (phase.name === 'opening' || running !== undefined) wait({ epoch, labelled })
-      else if (isOpen()) {
-        takeLabels(epoch, labelled)
+      if (lifetime.phase === 'opening' || running !== undefined) wait({ epoch, labelled })
+      else if (lifetime.isOpen) {
+        labels.take(epoch, labelled)
         if (room.behind) startSync()
       }
     },
-    catchUpOnLabels() {
-      if (!labelsMissed) return undefined
-      catchingUp ??= readLabels().finally(() => {
-        catchingUp = undefined
-      })
-      return catchingUp
-    },
+    catchUpOnLabels: labels.catchUp,
     interrupted() {
-      labelsMissed = options.labelled ?? false
-      if (phase.name === 'opening') fallBehind()
+      if (options.labelled) labels.missed()
+      if (lifetime.phase === 'opening') fallBehind()
     },
     renewed(epoch) {
-      if (phase.name === 'opening') fallBehind()
-      else if (isOpen() && epoch !== replica.tail.epoch) sync().catch(() => undefined)
+      if (lifetime.phase === 'opening') fallBehind()
+      else if (lifetime.isOpen && epoch !== replica.tail.epoch) sync().catch(() => undefined)
     },
-    stop() {
-      if (phase.name === 'lingering') clearTimeout(phase.timer)
-    },
+    stop: lifetime.stop,
   }
   return room
 }

@@ -1,87 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { createMemoryLog, createMemoryStore } from '../../server/broker/memory.ts'
-import { createLocalRoom, type LocalRoom, type Member } from '../../server/rooms/local-room.ts'
+import type { LocalRoom } from '../../server/rooms/local-room.ts'
 import type { Entry, Tail } from '../../server/rooms/message-log.ts'
-import { createGatedLog } from '../support/gated-log.ts'
-
-const NAME = 'room'
-const LINGER_MS = 1000
-const RING = 4
+import { NAME, RING, setUpLocalRoom } from '../support/local-room.ts'
 
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
-
-/** A room over a memory store that others write to, with one member who notes what it is given. */
-function setUp() {
-  const store = createMemoryStore()
-  let epochs = 0
-  const open = () =>
-    createMemoryLog(
-      store,
-      { logMax: 1000, logTtlMs: 3_600_000, dedupWindowMs: 600_000 },
-      { newEpoch: () => `epoch${++epochs}` },
-    )
-  const others = open()
-  const log = createGatedLog(open())
-  const heard: string[] = []
-  const note = (what: string) => void heard.push(what)
-  const closed = vi.fn()
-  const fillFailed = vi.fn()
-  const budget = { maxBytes: 1000, usedBytes: 0 }
-  const room = createLocalRoom(NAME, {
-    log,
-    outlet: {
-      flush: () => undefined,
-      message: (_room, _members, epoch, { offset }) => note(`${epoch}:${offset}`),
-      labels: (_room, _members, epoch, { offset, labels }) => note(`${epoch}:${offset} ${labels}`),
-      reset: (_room, _members, { epoch, offset }) => note(`reset ${epoch}:${offset}`),
-    },
-    observer: { filled: () => undefined, reset: () => undefined, fillFailed },
-    options: {
-      ...{ ringCapacity: RING, resumeMax: 100, pageSize: 2, lingerMs: LINGER_MS },
-      labelled: true,
-    },
-    budget,
-    behind: new Set(),
-    closed,
-  })
-  log.listen({
-    stored: (_room, epoch, entry) => room.stored(epoch, entry),
-    labelled: (_room, epoch, labelled) => room.labelled(epoch, labelled),
-    renewed: (_room, { epoch }) => room.renewed(epoch),
-    restored: () => room.interrupted(),
-  })
-  const member: Member = { id: 'member' }
-  let sent = 0
-  return {
-    store,
-    log,
-    room,
-    heard,
-    closed,
-    fillFailed,
-    budget,
-    others,
-    /** Stores messages through another instance. */
-    async send(count: number): Promise<Tail> {
-      let position: Tail | undefined
-      for (let index = 0; index < count; index += 1) {
-        const id = `m${++sent}`
-        position = (await others.append({ room: NAME, sender: 's', id, content: id })).position
-      }
-      return position ?? expect.fail()
-    },
-    /** Opens it and lets the member in. */
-    async enter(): Promise<() => void> {
-      const release = room.hold()
-      await room.open()
-      room.members.add(member)
-      return release
-    },
-    settle: () => vi.advanceTimersByTimeAsync(10),
-    subscribed: () => [...store.logs].some((each) => each.subscribed.has(NAME)),
-  }
-}
 
 describe('what this instance stored', () => {
   const entryAfter = ({ offset, at }: Tail) => ({
@@ -100,7 +23,7 @@ describe('what this instance stored', () => {
   }
 
   it('D3 is delivered with its reply or its publication, whichever is first, once', async () => {
-    const { room, heard, enter, send } = setUp()
+    const { room, heard, enter, send } = setUpLocalRoom()
     await enter()
     const tail = await send(2)
     const own = entryAfter(tail)
@@ -115,7 +38,7 @@ describe('what this instance stored', () => {
   })
 
   it('D3 waits for its publication where it does not continue what members have', async () => {
-    const { room, log, heard, enter, send } = setUp()
+    const { room, log, heard, enter, send } = setUpLocalRoom()
     await enter()
     const tail = await send(2)
     const own = entryAfter(tail)
@@ -130,7 +53,7 @@ describe('what this instance stored', () => {
   })
 
   it('is known when its publication comes, also where the ring is past it: nothing is read', async () => {
-    const { room, log, heard, enter, send } = setUp()
+    const { room, log, heard, enter, send } = setUpLocalRoom()
     await enter()
     const tail = await send(1)
     const own = appendMany(room, tail)
@@ -144,7 +67,7 @@ describe('what this instance stored', () => {
   })
 
   it('D6 is not taken for what another history has at its place', async () => {
-    const { room, log, enter, send } = setUp()
+    const { room, log, enter, send } = setUpLocalRoom()
     await enter()
     const tail = await send(1)
     const [first = expect.fail()] = appendMany(room, tail)
@@ -154,7 +77,7 @@ describe('what this instance stored', () => {
   })
 
   it('goes nowhere while the room is not open', async () => {
-    const { room, heard, send } = setUp()
+    const { room, heard, send } = setUpLocalRoom()
     const tail = await send(1)
     room.appended(tail.epoch, entryAfter(tail))
     expect(heard).toEqual([])
@@ -164,182 +87,9 @@ describe('what this instance stored', () => {
   })
 })
 
-describe('opening', () => {
-  it('concurrent openings share one subscription and one read', async () => {
-    const { room, log } = setUp()
-    room.hold()
-    await Promise.all([room.open(), room.open(), room.open()])
-    expect([log.calls('subscribe'), log.calls('read')]).toEqual([1, 1])
-    await room.open()
-    expect(log.calls('read')).toBe(1)
-  })
-
-  it('D4 takes what comes between the read and its reply', async () => {
-    const { room, log, send } = setUp()
-    await send(2)
-    const reply = log.hold('read')
-    room.hold()
-    const opening = room.open()
-    await reply.done
-    const tail = await send(RING)
-    reply.release()
-    await opening
-    expect(room.replica.tail).toEqual(tail)
-    expect(room.behind).toBe(false)
-  })
-
-  it('D4, D8 fetches what is more than it keeps meanwhile', async () => {
-    const { room, log, send, settle } = setUp()
-    const reply = log.hold('read')
-    room.hold()
-    const opening = room.open()
-    await reply.done
-    const tail = await send(3 * RING)
-    reply.release()
-    await opening
-    await settle()
-    expect(room.replica.tail).toEqual(tail)
-    expect(room.behind).toBe(false)
-  })
-
-  it.each([
-    ['an epoch ends', 'renew'],
-    ['the subscription is interrupted', 'interrupt'],
-  ])('D4, D6 reads again when %s between the read and its reply', async (_name, what) => {
-    const { room, log, send, settle, others } = setUp()
-    const { epoch } = await send(2)
-    const reply = log.hold('read')
-    room.hold()
-    const opening = room.open()
-    await reply.done
-    if (what === 'renew') await others.renew(NAME, epoch)
-    else {
-      log.deaf = true
-      await send(1)
-      log.deaf = false
-      room.interrupted()
-    }
-    reply.release()
-    await opening
-    await settle()
-    const { tail } = await others.read(NAME, { kind: 'last', limit: 0 })
-    expect(room.replica.tail).toEqual(tail)
-  })
-
-  it.each(['subscribe', 'read'] as const)(
-    'can be tried again when %s failed',
-    async (operation) => {
-      const { room, log, closed, subscribed } = setUp()
-      log.fail(operation)
-      const release = room.hold()
-      const openings = [room.open(), room.open()]
-      for (const opening of openings) await expect(opening).rejects.toThrow(`${operation} fails`)
-      expect(subscribed()).toBe(false)
-      expect(closed).not.toHaveBeenCalled()
-      await room.open()
-      expect(room.live).toBe(true)
-      release()
-    },
-  )
-
-  it('is over for good when it failed and nobody holds the room', async () => {
-    const { room, log, closed } = setUp()
-    log.fail('read')
-    const release = room.hold()
-    await expect(room.open()).rejects.toThrow('read fails')
-    release()
-    expect(closed).toHaveBeenCalledOnce()
-  })
-})
-
-describe('closing', () => {
-  it('lingers, then unsubscribes and gives back its memory', async () => {
-    const { room, send, enter, closed, subscribed, budget } = setUp()
-    const release = await enter()
-    await send(3)
-    expect(budget.usedBytes).toBeGreaterThan(0)
-    release()
-    await vi.advanceTimersByTimeAsync(LINGER_MS - 1)
-    expect(subscribed()).toBe(true)
-    expect(closed).not.toHaveBeenCalled()
-    await vi.advanceTimersByTimeAsync(1)
-    expect(subscribed()).toBe(false)
-    expect(closed).toHaveBeenCalledOnce()
-    expect(room.live).toBe(false)
-    expect(budget.usedBytes).toBe(0)
-  })
-
-  it('is called off by whoever comes while it lingers', async () => {
-    const { room, send, enter, closed, log } = setUp()
-    const release = await enter()
-    release()
-    await vi.advanceTimersByTimeAsync(LINGER_MS / 2)
-    const tail = await send(2)
-    await enter()
-    await vi.advanceTimersByTimeAsync(2 * LINGER_MS)
-    expect(closed).not.toHaveBeenCalled()
-    expect(room.replica.tail).toEqual(tail) // it went on listening
-    expect(log.calls('read')).toBe(1)
-  })
-
-  it('waits for everybody who holds the room', async () => {
-    const { room, enter, closed } = setUp()
-    const release = await enter()
-    const other = room.hold()
-    release()
-    await vi.advanceTimersByTimeAsync(2 * LINGER_MS)
-    expect(closed).not.toHaveBeenCalled()
-    other()
-    await vi.advanceTimersByTimeAsync(LINGER_MS)
-    expect(closed).toHaveBeenCalledOnce()
-  })
-
-  it('lets those who come meanwhile open it again, with what they missed', async () => {
-    const { room, log, send, enter, closed, subscribed } = setUp()
-    const release = await enter()
-    const reply = log.hold('unsubscribe')
-    release()
-    await vi.advanceTimersByTimeAsync(LINGER_MS)
-    await reply.done
-    const tail = await send(2)
-    const entered = [enter(), enter()]
-    reply.release()
-    await Promise.all(entered)
-    expect(closed).not.toHaveBeenCalled()
-    expect(subscribed()).toBe(true)
-    expect(room.replica.tail).toEqual(tail)
-    await send(1)
-    expect(room.replica.tail.offset).toBe(3)
-  })
-
-  it('ends also where unsubscribing fails', async () => {
-    const { log, enter, closed } = setUp()
-    const release = await enter()
-    log.fail('unsubscribe')
-    release()
-    await vi.advanceTimersByTimeAsync(LINGER_MS)
-    expect(closed).toHaveBeenCalledOnce()
-  })
-
-  it('closes by itself when whoever opened it did not stay', async () => {
-    const { room, log, closed, subscribed } = setUp()
-    const reply = log.hold('read')
-    const release = room.hold()
-    const opening = room.open()
-    await reply.done
-    release()
-    reply.release()
-    await opening
-    expect(closed).not.toHaveBeenCalled()
-    await vi.advanceTimersByTimeAsync(LINGER_MS)
-    expect(closed).toHaveBeenCalledOnce()
-    expect(subscribed()).toBe(false)
-  })
-})
-
 describe('filling', () => {
   it('D4 a gap is filled page by page before what follows is delivered', async () => {
-    const { log, send, enter, heard, settle } = setUp()
+    const { log, send, enter, heard, settle } = setUpLocalRoom()
     await enter()
     log.deaf = true
     await send(7)
@@ -350,7 +100,7 @@ describe('filling', () => {
   })
 
   it('D4 what comes while it is filled waits, and what is more than the ring is fetched', async () => {
-    const { log, send, enter, heard, settle } = setUp()
+    const { log, send, enter, heard, settle } = setUpLocalRoom()
     await enter()
     log.deaf = true
     await send(1)
@@ -365,7 +115,7 @@ describe('filling', () => {
   })
 
   it('D4 a failed fill leaves the room behind, and the next one brings everything', async () => {
-    const { room, log, send, enter, heard, settle, fillFailed } = setUp()
+    const { room, log, send, enter, heard, settle, fillFailed } = setUpLocalRoom()
     await enter()
     log.deaf = true
     await send(2)
@@ -382,7 +132,7 @@ describe('filling', () => {
   })
 
   it('a sync that is asked for while one is under way reads once more, for all who asked', async () => {
-    const { room, log, send, enter } = setUp()
+    const { room, log, send, enter } = setUpLocalRoom()
     await enter()
     log.deaf = true
     const reply = log.hold('read')
@@ -398,7 +148,7 @@ describe('filling', () => {
   })
 
   it('a sync fails only those who asked for it', async () => {
-    const { room, log, enter } = setUp()
+    const { room, log, enter } = setUpLocalRoom()
     await enter()
     log.fail('read')
     const [first, second] = [room.sync(), room.sync()]
@@ -407,7 +157,7 @@ describe('filling', () => {
   })
 
   it('late and repeated frames change nothing', async () => {
-    const { room, log, send, enter, heard, settle } = setUp()
+    const { room, log, send, enter, heard, settle } = setUpLocalRoom()
     await enter()
     log.late = true
     const tail = await send(RING + 2)
@@ -421,7 +171,7 @@ describe('filling', () => {
 
 describe('starting over', () => {
   it('D6 where the log was trimmed', async () => {
-    const { store, log, send, enter, heard, settle } = setUp()
+    const { store, log, send, enter, heard, settle } = setUpLocalRoom()
     await enter()
     log.deaf = true
     await send(5)
@@ -435,7 +185,7 @@ describe('starting over', () => {
   })
 
   it('D6 not where the messages came after all, while the log was asked for them', async () => {
-    const { store, log, send, enter, heard, settle, room } = setUp()
+    const { store, log, send, enter, heard, settle, room } = setUpLocalRoom()
     await enter()
     log.late = true
     const tail = await send(3)
@@ -453,7 +203,7 @@ describe('starting over', () => {
   })
 
   it('D6 where history is another, for everybody: a new epoch', async () => {
-    const { store, log, send, enter, heard, settle, room } = setUp()
+    const { store, log, send, enter, heard, settle, room } = setUpLocalRoom()
     await enter()
     await send(3)
     const stored = store.rooms.get(NAME) ?? expect.fail()
@@ -471,7 +221,7 @@ describe('starting over', () => {
   })
 
   it('D6 where links contradict each other: not for ever, but once', async () => {
-    const { store, log, send, enter, heard, settle, room } = setUp()
+    const { store, log, send, enter, heard, settle, room } = setUpLocalRoom()
     await enter()
     await send(1)
     log.deaf = true
@@ -489,7 +239,7 @@ describe('starting over', () => {
   })
 
   it('D6 where another instance ended the epoch', async () => {
-    const { others, send, enter, heard, settle } = setUp()
+    const { others, send, enter, heard, settle } = setUpLocalRoom()
     await enter()
     const { epoch } = await send(2)
     await others.renew(NAME, epoch)
@@ -499,7 +249,7 @@ describe('starting over', () => {
   })
 
   it('D6 where the room was forgotten and began again', async () => {
-    const { store, send, enter, heard, settle } = setUp()
+    const { store, send, enter, heard, settle } = setUpLocalRoom()
     await enter()
     await send(2)
     store.rooms.delete(NAME)
@@ -507,64 +257,5 @@ describe('starting over', () => {
     await settle()
     await send(1)
     expect(heard).toEqual(['epoch1:1', 'epoch1:2', 'reset epoch2:1', 'epoch2:2'])
-  })
-})
-
-describe('labels', () => {
-  const labels = '{"a":1}'
-
-  it('that come while a room opens or is filled are told after their message, once', async () => {
-    const { room, log, others, send, settle, heard, enter } = setUp()
-    await enter()
-    log.late = true
-    const { offset, at } = await send(1)
-    await others.label(NAME, { offset, at, labels })
-    const reply = log.hold('read')
-    const sync = room.sync()
-    await reply.done
-    log.late = false
-    log.lateFrames()
-    reply.release()
-    await sync
-    await settle()
-    expect(heard).toEqual(['epoch1:1', `epoch1:1 ${labels}`])
-  })
-
-  it('D4 of a message that was missed lead to it', async () => {
-    const { log, others, send, settle, heard, enter } = setUp()
-    await enter()
-    log.deaf = true
-    const { offset, at } = await send(1)
-    log.deaf = false
-    await others.label(NAME, { offset, at, labels })
-    await settle()
-    expect(heard).toEqual(['epoch1:1', `epoch1:1 ${labels}`])
-  })
-
-  it('of another message at that offset, or of another epoch, are none', async () => {
-    const { room, send, heard, enter } = setUp()
-    await enter()
-    const { epoch, offset, at } = await send(1)
-    room.labelled(epoch, { offset, at: at + 1, labels })
-    room.labelled('another', { offset, at, labels })
-    expect(heard).toEqual(['epoch1:1'])
-    expect(room.replica.answer(undefined, 1, true)).toMatchObject({ entries: [{ offset }] })
-  })
-
-  it('that were missed in an interruption are read once, when somebody asks for messages', async () => {
-    const { room, log, others, send, enter } = setUp()
-    await enter()
-    const { offset, at } = await send(1)
-    expect(room.catchUpOnLabels()).toBeUndefined()
-    log.deaf = true
-    await others.label(NAME, { offset, at, labels })
-    log.deaf = false
-    room.interrupted()
-    log.fail('labels')
-    await room.catchUpOnLabels()
-    await Promise.all([room.catchUpOnLabels(), room.catchUpOnLabels()])
-    expect(log.calls('labels')).toBe(2)
-    expect(room.catchUpOnLabels()).toBeUndefined()
-    expect(room.replica.answer(undefined, 1, true)).toMatchObject({ entries: [{ labels }] })
   })
 })
