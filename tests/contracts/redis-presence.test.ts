@@ -86,16 +86,19 @@ test('a crowd that changes at once is not told one by one', async () => {
   expect(await b.read('r', [a.boot], { most: 2000, some: 0 })).toMatchObject({ count: 1500 })
 })
 
-test('a user who may not write presence keeps the link that rooms need', async () => {
+test('a user who may write presence no longer keeps the link that rooms need', async () => {
   const keyPrefix = `roomwire:t-${randomUUID()}`
-  await redis.cli('ACL', 'SETUSER', 'blind', 'on', '>blind', '~*', '&*', '+@all', '-hgetall')
+  await redis.cli('ACL', 'SETUSER', 'blind', 'on', '>blind', '~*', '&*', '+@all')
   const made = await link(keyPrefix, 'blind')
+  await redis.cli('ACL', 'SETUSER', 'blind', '-hgetall')
   const presence = createRedisPresence(made, { keyPrefix, instance: 'one' })
   failures.length = 0
   const change = { whole: false, present: [ann], gone: [] }
+  const left = { whole: false, present: [], gone: ['ann'] }
   await redis.cli('SET', roomKeys(keyPrefix, 'r').here(presence.boot), 'no hash')
   await expect(presence.leases(1000)).rejects.toMatchObject({ code: 'UNAVAILABLE' })
   await expect(presence.write('r', change)).rejects.toMatchObject({ code: 'UNAVAILABLE' })
+  await expect(presence.write('r', left)).rejects.toMatchObject({ code: 'UNAVAILABLE' })
   expect(failures).toEqual([])
   expect(made.state.name).toBe('ok')
 })

@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { expect, test } from 'vitest'
 import { aclRule, rights } from '../../server/broker/redis/rights.ts'
@@ -13,23 +13,38 @@ const BY_LIBRARIES = [
   ...['cluster|slots', 'pubsub|numsub', 'pubsub|shardnumsub'],
 ]
 
-function sources(): string[] {
+/** Commands that the files of these names give to Redis, in small letters. */
+function commandsIn(files: (name: string) => boolean): Set<string> {
   // Nothing else may import a Redis client.
   const broker = join(repositoryRoot, 'server/broker')
-  return readdirSync(broker, { recursive: true, encoding: 'utf8' })
-    .filter((path) => path.endsWith('.ts') && !path.endsWith('rights.ts'))
-    .map((path) => readFileSync(join(broker, path), 'utf8'))
-}
-
-test('the table has every command that the code gives to Redis, and no other', () => {
-  const used = new Set(BY_LIBRARIES)
-  for (const source of sources()) {
-    const direct = source.matchAll(
-      /(?:redis\.p?call\(|command\(|sendCommand\(\[?|\(\[|\[[\w.]*sharded \? )\s*\[?\s*'([A-Z]{3,})'/g,
+  const used = new Set<string>()
+  for (const path of readdirSync(broker, { recursive: true, encoding: 'utf8' })) {
+    if (!path.endsWith('.ts') || path.endsWith('rights.ts') || !files(basename(path))) continue
+    const direct = readFileSync(join(broker, path), 'utf8').matchAll(
+      /(?:redis\.p?call\(|command\(|sendCommand\(\[?|\(\[|[?:] (?=\[)|\[[\w.]*sharded \? )\s*\[?\s*'([A-Z]{3,})'/g,
     )
     for (const [, name] of direct) used.add(String(name).toLowerCase())
   }
+  return used
+}
+
+test('the table has every command that the code gives to Redis, and no other', () => {
+  const used = commandsIn(() => true)
+  for (const name of BY_LIBRARIES) used.add(name)
   expect([...used].sort()).toEqual(rights.map(({ command }) => command).sort())
+})
+
+test('each role has every command of its own files', () => {
+  /** Of what both roles have: links, probes, the client. */
+  const shared =
+    /^(client|connection|server-link|cluster-link|cluster-channels|topology|probes|rotation)\.ts$/
+  const ofCache = /^cache-/
+  const given = (role: 'rooms' | 'cache') =>
+    new Set(rights.filter(({ roles }) => roles.includes(role)).map(({ command }) => command))
+  const lacks = (role: 'rooms' | 'cache', files: (name: string) => boolean) =>
+    [...commandsIn(files)].filter((name) => !given(role).has(name))
+  expect(lacks('rooms', (name) => !ofCache.test(name) && !shared.test(name))).toEqual([])
+  expect(lacks('cache', (name) => ofCache.test(name))).toEqual([])
 })
 
 test('each right is there once, and says why', () => {

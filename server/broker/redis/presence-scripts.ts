@@ -50,7 +50,10 @@ return reply`
 const WRITE_HERE = `
 if ARGV[3] == '1' then redis.call('UNLINK', KEYS[1]) end
 local rest = 6 + tonumber(ARGV[5])
-for i = 6, rest - 1 do redis.pcall('HDEL', KEYS[1], ARGV[i]) end
+for i = 6, rest - 1 do
+  local gone = redis.pcall('HDEL', KEYS[1], ARGV[i])
+  if type(gone) == 'table' then return gone.err end
+end
 for i = rest, #ARGV, 2 do
   local wrote = redis.pcall('HSET', KEYS[1], ARGV[i], ARGV[i + 1])
   if type(wrote) == 'table' then return wrote.err end

@@ -6,7 +6,7 @@ export interface TrialPlace {
   log: string
   labels: string
   text: string
-  /** Of the records of sessions, whose keys have no hash tag. */
+  /** Of the records of sessions, whose keys have no hash tag outside a cluster. */
   session: string
   channel: string
 }
@@ -53,14 +53,14 @@ export const rights: readonly Right[] = [
   {
     command: 'set',
     roles: BOTH,
-    why: 'ids of messages, records of sessions, the probe',
+    why: 'ids of messages, claims, shared values, the probe',
     trial: ({ text }) => ['SET', text, '', 'PX', TTL],
   },
   {
     command: 'get',
     roles: BOTH,
-    why: 'records of sessions, the cache',
-    trial: ({ session }) => ['GET', session],
+    why: 'claims, shared values, the probe',
+    trial: ({ text }) => ['GET', text],
   },
   {
     command: 'evalsha',
@@ -83,7 +83,7 @@ export const rights: readonly Right[] = [
   {
     command: 'hset',
     roles: ROOMS,
-    why: 'epoch and tail of a room',
+    why: 'epoch and tail of a room, records of sessions, who is in a room',
     trial: ({ hash }) => ['HSET', hash, 'e', ''],
   },
   {
@@ -120,7 +120,7 @@ export const rights: readonly Right[] = [
     command: 'hget',
     roles: ROOMS,
     why: 'how the last connection of a session ended',
-    trial: ({ hash }) => ['HGET', hash, 'e'],
+    trial: ({ session }) => ['HGET', session, 'e'],
   },
   {
     command: 'hlen',
@@ -202,14 +202,14 @@ export const rights: readonly Right[] = [
   },
   {
     command: 'pttl',
-    roles: ['cache'],
-    why: 'how long a shared value may still be served',
+    roles: BOTH,
+    why: 'how long a claim holds, or a shared value may still be served',
     trial: ({ text }) => ['PTTL', text],
   },
   {
     command: 'del',
-    roles: ['cache'],
-    why: 'shared values and claims that end',
+    roles: BOTH,
+    why: 'claims and shared values that end, rooms that are empty',
     trial: ({ text }) => ['DEL', text],
   },
   {
@@ -275,15 +275,13 @@ export const rights: readonly Right[] = [
   {
     command: 'hgetall',
     roles: ROOMS,
-    why: 'the other instances',
-    without: '/ops and the stats do not show other instances',
-    trial: ({ hash }) => ['HGETALL', hash],
+    why: 'who is in a room, connections of a session, the other instances',
+    trial: ({ session }) => ['HGETALL', session],
   },
   {
     command: 'hdel',
     roles: ROOMS,
-    why: 'instances that are gone',
-    without: 'instances that are gone stay in the directory',
+    why: 'users, connections and instances that are gone',
     trial: ({ hash }) => ['HDEL', hash, 'e'],
   },
   {
