@@ -11,11 +11,11 @@ import { createRoom, type JoinedRoom, type Room, type RoomOptions } from './room
 import { claimSession, type TabSession } from './tab-session.ts'
 import type { GatewayEvents } from './wire.ts'
 
+export type { MembersReply as Members } from '../server/protocol.ts'
 export type { Listenable } from './events.ts'
 export type { ConnectOptions, Storage } from './options.ts'
 export type { Outgoing, Sending, SendStatus, Sent } from './outbox.ts'
 export type { Room, RoomEvents, RoomOptions } from './room.ts'
-export type { Members } from './wire.ts'
 export type { ClientState }
 export { RoomwireError }
 
@@ -85,6 +85,9 @@ export function connect(url: string, options: ConnectOptions = {}): Client {
       outbox.hurry() // rooms ask first for what they missed
     },
     restored: () => outbox.hurry(),
+    left(names) {
+      for (const name of names) rooms.get(name)?.rejoin()
+    },
   })
   const { maxMessages = 2_000, maxBytes = 4 * 1024 * 1024 } = options.outbox ?? {}
   const outbox = createOutbox({

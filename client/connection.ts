@@ -34,6 +34,8 @@ export interface ConnectionDeps {
   ready(): void
   /** The gateway's store is back. */
   restored(): void
+  /** The gateway has left these rooms: a new token gives no right to them. */
+  left(rooms: readonly string[]): void
 }
 
 export interface Connection {
@@ -226,7 +228,10 @@ export function createConnection(
     after(Math.max(1_000, (expiresAt - Date.now()) * 0.8), 'token', () => {
       token()
         .then((fresh = '') => request('auth:refresh', { token: fresh }))
-        .then(({ expiresAt: next }) => keepToken(next))
+        .then(({ expiresAt: next, left = [] }) => {
+          keepToken(next)
+          deps.left(left)
+        })
         // The gateway may end this connection; the next one begins with a token of its own.
         .catch(() => undefined)
     })

@@ -1,11 +1,11 @@
-import type { JoinReply, Position, RoomMessage, Sender } from '../server/protocol.ts'
+import type { JoinReply, MembersReply, Position, RoomMessage, Sender } from '../server/protocol.ts'
 import { retryDelay } from './backoff.ts'
 import type { Connection } from './connection.ts'
 import { RoomwireError } from './errors.ts'
 import { createEmitter, type Listenable } from './events.ts'
 import type { Outbox, Outgoing, Sending } from './outbox.ts'
 import { createTimeline } from './timeline.ts'
-import type { GatewayEvents, Members } from './wire.ts'
+import type { GatewayEvents } from './wire.ts'
 
 export interface RoomOptions {
   /** Messages to begin with, and after a reset: 50, at most 1,000. */
@@ -67,7 +67,7 @@ export interface Room extends Listenable<RoomEvents>, AsyncIterable<RoomMessage>
    */
   history(before?: number, limit?: number): Promise<readonly RoomMessage[]>
   /** Who is here. Rejects with `RoomwireError`. */
-  members(limit?: number): Promise<Members>
+  members(limit?: number): Promise<MembersReply>
   /**
    * Call at each keystroke, and with `false` when the text was sent or taken back: others are told at
    * most every 2 s, or not at all.

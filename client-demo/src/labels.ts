@@ -1,5 +1,5 @@
 import type { Socket } from 'socket.io-client'
-import type { Position } from '../../server/protocol.ts'
+import type { LabelsEvent, Position } from '../../server/protocol.ts'
 
 /** What a gateway that classifies messages says of them, some time after they arrived. */
 export interface Labels {
@@ -10,11 +10,6 @@ export interface Labels {
    */
   at(place: Pick<Position, 'epoch' | 'offset'>, given?: unknown): readonly string[]
   close(): void
-}
-
-interface LabelsEvent extends Position {
-  room: string
-  labels: unknown
 }
 
 /** As many messages as a room shows at most. */

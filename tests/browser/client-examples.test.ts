@@ -8,6 +8,7 @@ import { connectClient } from '../support/client.ts'
 import { eventually } from '../support/eventually.ts'
 import { repositoryRoot } from '../support/gateway-process.ts'
 import { startInProcess } from '../support/in-process.ts'
+import { createIssuer, seconds } from '../support/issuer.ts'
 import type { Scope } from '../support/scope.ts'
 import { testScope } from '../support/test-scope.ts'
 
@@ -175,4 +176,25 @@ test('tokens: a fresh one for every connection; a failing function is called aga
   client.resume()
   await eventually(() => client.status.state === 'live')
   expect(seen).toEqual(['token 2', 'token 3'])
+})
+
+test('a new token without the right to a room: the room says so, others go on', async () => {
+  const scope = testScope()
+  const issuer = await createIssuer(scope)
+  const { url } = await startInProcess(scope, issuer.env)
+  let rooms = ['kept', 'lost']
+  const client = connect(url, {
+    token: () => issuer.token({ exp: seconds(3), roomwire: { join: rooms, history: rooms } }),
+  })
+  scope.defer(() => client.close())
+  const [kept, lost] = [client.room('kept'), client.room('lost')]
+  await eventually(() => kept.state === 'joined' && lost.state === 'joined')
+  rooms = ['kept']
+  await eventually(() => lost.state === 'refused')
+  expect(lost.error?.code).toBe('FORBIDDEN')
+  expect([kept.state, client.status.state, client.status.reconnections]).toEqual([
+    'joined',
+    'live',
+    0,
+  ])
 })
