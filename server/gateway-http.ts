@@ -63,9 +63,9 @@ export function createGatewayHttp(
   return {
     ...http,
     keysRead: keys?.ready,
-    close() {
+    close(graceMs) {
       keys?.stop()
-      return http.close()
+      return http.close(graceMs)
     },
   }
 }

@@ -6,7 +6,7 @@ import type { Server } from 'socket.io'
 import type { MemoryStore } from './broker/memory.ts'
 import type { Cache } from './cache/cache.ts'
 import type { Config } from './config.ts'
-import { handOver } from './edge/drain.ts'
+import { handOver, within } from './edge/drain.ts'
 import type { Embedding } from './edge/embedding.ts'
 import { createGathering } from './edge/gathering.ts'
 import { createOverload } from './edge/overload.ts'
@@ -76,6 +76,9 @@ export interface Gateway {
  * come again after a second, probes as well. The system's own limit (somaxconn) applies too.
  */
 const ACCEPT_BACKLOG = 4096
+
+/** Peers have so long to take what is sent last; half of `SHUTDOWN_TIMEOUT` where that is less. */
+const CLOSING_MS = 1000
 
 /** Assembles an instance in the order data flows: Redis, rooms, connections, HTTP. */
 export function createGateway(config: Config, overrides: Overrides = {}): Gateway {
@@ -155,9 +158,12 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
   async function shutDown(): Promise<void> {
     draining = true
     notes.draining(sockets.count)
-    const deadline = AbortSignal.timeout(config.shutdownTimeoutMs)
-    const { drainNoticeMs: noticeMs, drainPeriodMs: periodMs } = config
-    await handOver(sockets, { noticeMs, periodMs }, deadline)
+    const { drainNoticeMs: noticeMs, drainPeriodMs: periodMs, shutdownTimeoutMs } = config
+    const end = AbortSignal.timeout(shutdownTimeoutMs)
+    // What is sent last needs some of the time to arrive.
+    const closingMs = Math.min(CLOSING_MS, shutdownTimeoutMs / 2)
+    const handedOver = AbortSignal.timeout(shutdownTimeoutMs - closingMs)
+    await handOver(sockets, { noticeMs, periodMs }, handedOver)
     rooms.stop()
     status.stop()
     sockets.stop()
@@ -167,7 +173,8 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
     for (const connection of sockets.all()) {
       sockets.sendAway(connection, { code: 'DRAIN', reconnect: true })
     }
-    await Promise.all([http.close(), operations.stop(), roster.stop()])
+    // Those two tell other instances, which learn it all the same where Redis does not answer.
+    await within(end, Promise.all([http.close(closingMs), operations.stop(), roster.stop()]))
     broker.stop()
     links.close()
     logger.info('stopped')

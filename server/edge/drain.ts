@@ -1,4 +1,4 @@
-import { setMaxListeners } from 'node:events'
+import { once, setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Connection } from './connection.ts'
 import type { Sockets } from './sockets.ts'
@@ -53,6 +53,12 @@ async function part(
   if (connection.socket.connected) {
     sockets.sendAway(connection, { code: 'DRAIN', reconnect: true })
   }
+}
+
+/** Settles as `work` does, or resolves at the deadline, whatever becomes of it. */
+export async function within(deadline: AbortSignal, work: Promise<unknown>): Promise<void> {
+  const late = deadline.aborted ? undefined : once(deadline, 'abort')
+  await Promise.race([work, late])
 }
 
 /** Sleeps, but not past the deadline. */

@@ -50,21 +50,22 @@ const STATUS: Readonly<Record<ErrorCode, number>> = {
   INTERNAL: 500,
 }
 
-/** How long peers have to take what was sent last, once nothing more will come. */
-const CLOSE_GRACE_MS = 1000
-
 /**
  * Ends a server and every connection it still has. Upgraded connections are not its own any more:
  * without this, one WebSocket peer that has stopped reading keeps it open for half a minute.
  */
-async function closeServer(server: Server, sockets: ReadonlySet<Socket>): Promise<void> {
+async function closeServer(
+  server: Server,
+  sockets: ReadonlySet<Socket>,
+  graceMs: number,
+): Promise<void> {
   const closed = new Promise<void>((resolve) => {
     server.close(() => resolve())
   })
   server.closeIdleConnections()
   const timer = setTimeout(() => {
     for (const socket of sockets) socket.destroy()
-  }, CLOSE_GRACE_MS)
+  }, graceMs)
   await closed
   clearTimeout(timer)
 }
@@ -73,7 +74,8 @@ async function closeServer(server: Server, sockets: ReadonlySet<Socket>): Promis
 export function createHttp(deps: HttpDeps): {
   app: Express
   server: Server
-  close: () => Promise<void>
+  /** @param graceMs peers have so long to take what was sent last */
+  close: (graceMs: number) => Promise<void>
 } {
   const { health, metrics } = deps
   const app = express()
@@ -162,7 +164,7 @@ export function createHttp(deps: HttpDeps): {
     open.add(socket)
     socket.on('close', forget)
   })
-  return { app, server, close: () => closeServer(server, open) }
+  return { app, server, close: (graceMs) => closeServer(server, open, graceMs) }
 }
 
 /** Prometheus, which so needs nothing beside itself to probe an instance or a whole service. */

@@ -1,9 +1,18 @@
 import { once } from 'node:events'
 import { describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
-import { connectClient } from '../support/client.ts'
+import { type Client, connectClient } from '../support/client.ts'
 import { startGateway } from '../support/gateway-process.ts'
+import { startRedis } from '../support/redis-server.ts'
 import { testScope } from '../support/test-scope.ts'
+
+/** Of a client on WebSocket. */
+function stopReading(client: Client): void {
+  const engine = client.socket.io.engine as unknown as {
+    transport: { ws: { _socket: { pause(): void } } }
+  }
+  engine.transport.ws._socket.pause()
+}
 
 describe('D10 drain', () => {
   it('hands clients over one by one, lets them send until then, and exits 0', async () => {
@@ -42,12 +51,28 @@ describe('D10 drain', () => {
       reconnection: false,
       transports: ['websocket'],
     })
-    const engine = client.socket.io.engine as unknown as {
-      transport: { ws: { _socket: { pause(): void } } }
-    }
-    engine.transport.ws._socket.pause()
+    stopReading(client)
     // SIGTERM; it is killed, and exits otherwise, if it takes more than 10 s.
     expect(await gateway.stop()).toMatchObject({ code: 0 })
+  })
+
+  it('exits within SHUTDOWN_TIMEOUT, whatever clients and Redis do', async () => {
+    const scope = testScope()
+    const redis = await startRedis(scope)
+    const env = { REDIS_URL: redis.url(), DRAIN_NOTICE: '10s', SHUTDOWN_TIMEOUT: '500ms' }
+    const gateway = await startGateway(scope, { env })
+    await gateway.ready()
+    const client = await connectClient(scope, gateway.url, {
+      reconnection: false,
+      transports: ['websocket'],
+    })
+    await client.ask('room:join', { room: 'r' })
+    stopReading(client)
+    redis.pause()
+    const begun = performance.now()
+    gateway.signal('SIGTERM')
+    expect(await gateway.exited).toMatchObject({ code: 0 })
+    expect(performance.now() - begun).toBeLessThan(1400) // promised: 0.5 s; on a busy machine
   })
 
   it('POST /api/drain does the same, for operators only', async () => {
