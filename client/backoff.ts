@@ -1,3 +1,5 @@
+/** What timers can wait. */
+export const LONGEST_TIMER_MS = 2 ** 31 - 1
 const FIRST_MS = 500
 const LONGEST_MS = 5_000
 

@@ -85,9 +85,7 @@ export function connect(url: string, options: ConnectOptions = {}): Client {
       outbox.hurry() // rooms ask first for what they missed
     },
     restored: () => outbox.hurry(),
-    left(names) {
-      for (const name of names) rooms.get(name)?.rejoin()
-    },
+    left: (name) => rooms.get(name)?.rejoin(),
   })
   const { maxMessages = 2_000, maxBytes = 4 * 1024 * 1024 } = options.outbox ?? {}
   const outbox = createOutbox({

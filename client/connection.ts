@@ -1,6 +1,6 @@
 import { io, type Socket } from 'socket.io-client'
 import type { ByeEvent, Durability, Limits, Sender } from '../server/protocol.ts'
-import { retryDelay } from './backoff.ts'
+import { LONGEST_TIMER_MS, retryDelay } from './backoff.ts'
 import { type ErrorShape, fromWire, RoomwireError } from './errors.ts'
 import type { ConnectOptions } from './options.ts'
 import type { GatewayEvents, Reply, Requests } from './wire.ts'
@@ -34,8 +34,8 @@ export interface ConnectionDeps {
   ready(): void
   /** The gateway's store is back. */
   restored(): void
-  /** The gateway has left these rooms: a new token gives no right to them. */
-  left(rooms: readonly string[]): void
+  /** The gateway has left this room: a new token gives no right to it. */
+  left(room: string): void
 }
 
 export interface Connection {
@@ -71,7 +71,6 @@ const ANSWER_MS = 5_000
 const PROBE_MS = 3_000
 /** For a token, a transport and a welcome. */
 const CONNECT_MS = 15_000
-const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 export function createConnection(
   url: string,
@@ -111,13 +110,12 @@ export function createConnection(
 
   function update(change: Partial<ConnectionStatus> = {}): void {
     const away = phase === 'stopped' || (!ready && globalThis.navigator?.onLine === false)
-    const connected = degraded
-      ? 'degraded'
-      : connects > 1 && deps.catchingUp()
-        ? 'resuming'
-        : 'live'
-    const state = away ? 'offline' : ready ? connected : 'connecting'
-    const next = { ...status, ...change, state } as const
+    let state: ClientState = 'live'
+    if (away) state = 'offline'
+    else if (!ready) state = 'connecting'
+    else if (degraded) state = 'degraded'
+    else if (connects > 1 && deps.catchingUp()) state = 'resuming'
+    const next = { ...status, ...change, state }
     const keys = Object.keys(next) as (keyof ConnectionStatus)[]
     if (keys.every((key) => status[key] === next[key])) return
     status = next
@@ -228,9 +226,9 @@ export function createConnection(
     after(Math.max(1_000, (expiresAt - Date.now()) * 0.8), 'token', () => {
       token()
         .then((fresh = '') => request('auth:refresh', { token: fresh }))
-        .then(({ expiresAt: next, left = [] }) => {
+        .then(({ expiresAt: next, left }) => {
           keepToken(next)
-          deps.left(left)
+          left?.forEach(deps.left)
         })
         // The gateway may end this connection; the next one begins with a token of its own.
         .catch(() => undefined)
@@ -285,7 +283,7 @@ export function createConnection(
 
   socket.on('gateway:status', ({ state, reason }: GatewayEvents['gateway:status']) => {
     degraded = state === 'degraded'
-    const why = `the gateway has no store: ${reason}`
+    const why = `no store: ${reason}`
     update({ error: degraded ? new RoomwireError('UNAVAILABLE', why, true) : undefined })
     if (!degraded && ready) deps.restored()
   })

@@ -1,5 +1,5 @@
 import type { Position, SendReply } from '../server/protocol.ts'
-import { retryDelay } from './backoff.ts'
+import { LONGEST_TIMER_MS, retryDelay } from './backoff.ts'
 import { RoomwireError } from './errors.ts'
 import { createLedger } from './ledger.ts'
 import type { OutboxStore, StoredEntry } from './outbox-store.ts'
@@ -89,8 +89,8 @@ interface Entry {
   bytes: number
   /** Left behind by a page before this one. */
   adopted: boolean
-  /** The room's messages show it. */
-  inLog: boolean
+  /** As the room's messages show it. */
+  inLog: Sent | undefined
   resolve(sent: Sent): void
   reject(error: RoomwireError): void
   sending: Sending
@@ -106,7 +106,6 @@ interface Lane {
 const SETTLED_KEPT = 100
 /** How much of the dedup window an attempt may take: the gateway's began when it stored. */
 const MARGIN_MS = 10_000
-const FOREVER_MS = 2 ** 31 - 1
 const QUEUED = { kind: 'queued' } as const
 const UNCERTAIN = { kind: 'uncertain' } as const
 
@@ -130,7 +129,6 @@ export function createOutbox(deps: OutboxDeps): Outbox {
       shown: { room, id, body, at, status: QUEUED },
       bytes: new TextEncoder().encode(text).length,
       adopted,
-      inLog: false,
     } as Partial<Entry>
     const promise = new Promise<Sent>((resolve, reject) =>
       Object.assign(entry, { resolve, reject }),
@@ -208,7 +206,7 @@ export function createOutbox(deps: OutboxDeps): Outbox {
     const age = now() - (entry.kept.doubtAt ?? now())
     // A clock that was set back tells nothing.
     if (age < -MARGIN_MS || age > Math.max(dedupWindowMs - MARGIN_MS, dedupWindowMs * 0.9)) {
-      return set(entry, UNCERTAIN)
+      return entry.inLog ? store(entry, entry.inLog) : set(entry, UNCERTAIN)
     }
     if (certain) {
       entry.kept.doubtAt = now()
@@ -235,7 +233,7 @@ export function createOutbox(deps: OutboxDeps): Outbox {
   }
 
   /** Until `hurry` at the latest. */
-  function pause(lane: Lane, ms = FOREVER_MS): Promise<void> {
+  function pause(lane: Lane, ms = LONGEST_TIMER_MS): Promise<void> {
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, ms)
       lane.wake = () => {
@@ -301,7 +299,7 @@ export function createOutbox(deps: OutboxDeps): Outbox {
     seen(room, sent) {
       const entry = find(room, sent.id)
       if (!entry) return
-      entry.inLog = true
+      entry.inLog = sent
       // Others wait for the acknowledgement: the log alone may promise less (D1, replicas).
       if (entry.shown.status.kind === 'uncertain') store(entry, sent)
       else if (isSettled(entry)) forget(entry)
@@ -319,6 +317,8 @@ export function createOutbox(deps: OutboxDeps): Outbox {
         if (entry.adopted && proven && !entry.kept.user) {
           set(entry, UNCERTAIN)
         } else if ((entry.kept.user ?? me) !== me) {
+          // It stays in storage, for whoever wrote it.
+          entry.reject(new RoomwireError('CLOSED', 'closed', true))
           forget(entry)
         } else entry.kept.user = me
       }

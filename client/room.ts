@@ -123,7 +123,7 @@ export function createRoom(name: string, options: RoomOptions, deps: RoomDeps): 
     state = 'joining'
     asking = true
     const since = timeline.position
-    const wish = { room: name, limit: page, ...(since && { since }), ...(presence && { presence }) }
+    const wish = { room: name, limit: page, since, presence }
     connection.ask('room:join', wish, (problem, reply) => {
       asking = false
       if (state === 'left') return
@@ -234,7 +234,7 @@ export function createRoom(name: string, options: RoomOptions, deps: RoomDeps): 
     resend: (id) => outbox.resend(name, id),
     discard: (id) => outbox.discard(name, id),
     history,
-    members: (limit) => connection.request('room:members', { room: name, ...(limit && { limit }) }),
+    members: (limit) => connection.request('room:members', { room: name, limit }),
     typing(typing) {
       const now = Date.now()
       if (typing && now - typingSaidAt < TYPING_MS) return
@@ -264,18 +264,18 @@ export function createRoom(name: string, options: RoomOptions, deps: RoomDeps): 
     async *[Symbol.asyncIterator]() {
       const queue: RoomMessage[] = []
       let problem: RoomwireError | undefined
-      let wake: () => void = () => undefined
+      let wake: (() => void) | undefined
       const subscriptions = [
         events.on('message', (message) => {
           if (problem) return
           if (queue.length < STREAM_LIMIT) queue.push(message)
-          else problem ??= new RoomwireError('TOO_SLOW', `${STREAM_LIMIT} messages wait`)
+          else problem = new RoomwireError('TOO_SLOW', `${STREAM_LIMIT} messages wait`)
         }),
         events.on('reset', () => {
           problem ??= new RoomwireError('RESET', 'messages may be missing')
         }),
         // Tells of all of these, and of the end.
-        events.on('change', () => wake()),
+        events.on('change', () => wake?.()),
       ]
       try {
         for (;;) {

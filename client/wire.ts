@@ -24,15 +24,18 @@ export interface TypingEvent {
   typing: boolean
 }
 
-/** Requests by event: what goes out, and what a successful reply carries. */
+/** Requests by event: what goes out, undefined fields left out, and what a successful reply carries. */
 export interface Requests {
   'gateway:hello': [Record<string, never>, HelloReply]
   'auth:refresh': [{ token: string }, RefreshReply]
-  'room:join': [{ room: string; since?: Position; limit?: number; presence?: boolean }, JoinReply]
+  'room:join': [
+    { room: string; since?: Position | undefined; limit?: number; presence?: boolean | undefined },
+    JoinReply,
+  ]
   'room:leave': [{ room: string }, object]
   'room:send': [{ room: string; id: string; body: unknown }, SendReply]
   'room:history': [{ room: string; before?: number; limit?: number }, HistoryReply]
-  'room:members': [{ room: string; limit?: number }, MembersReply]
+  'room:members': [{ room: string; limit?: number | undefined }, MembersReply]
 }
 
 /** What the gateway emits unasked. */

@@ -239,3 +239,29 @@ test('closing rejects what waits, and nothing is left running', async () => {
   await expect(outbox.send('r', 'y')).rejects.toMatchObject({ code: 'CLOSED' })
   expect((await store.load()).map(({ id }) => id)).toEqual(['x'])
 })
+
+test('what turns out to be another user’s does not wait for ever: its promise rejects', async () => {
+  const store = createMemoryStore()
+  const { outbox } = await open({ online: false, store })
+  outbox.identify('ann', true)
+  const sending = outbox.send('r', 'hello')
+  await sending.kept
+  outbox.identify('bob', true)
+  await expect(sending).rejects.toMatchObject({ code: 'CLOSED', retryable: true })
+  expect(outbox.outgoing).toEqual([])
+  expect(await store.load()).toMatchObject([{ user: 'ann' }])
+})
+
+test('what the log shows is stored, not uncertain, when nobody acknowledged it in time', async () => {
+  const log = createLog()
+  const { outbox, state } = await open({ log })
+  log.answer('lost')
+  const sending = outbox.send('r', 'hello', 'a')
+  await eventually(() => log.attempts.length === 1)
+  const position = { epoch: 'e', offset: 1, at: 1 }
+  outbox.seen('r', { id: 'a', position, duplicate: false, at: 1 })
+  state.now += WINDOW_MS + 60_000
+  outbox.hurry()
+  expect(await sending).toMatchObject({ id: 'a', position })
+  expect(log.attempts).toEqual(['a'])
+})
