@@ -120,6 +120,7 @@ export function parseUrlsOnce(server: HttpServer): void {
     const { url = '' } = request
     if (url !== known?.url) {
       if (url.length > MAX_KNOWN_URL || url.includes('sid=')) return // nobody else's
+      if (!URL.canParse(url, 'http://localhost')) return // nobody's: this may be any path
       known = { url, query: Object.fromEntries(new URL(url, 'http://localhost').searchParams) }
     }
     request._query = { ...known.query }

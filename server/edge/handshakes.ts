@@ -23,19 +23,12 @@ export function admitHandshakes({ admission, draining, refused }: HandshakesDeps
   return (request, decide) => {
     if (draining()) return decide('draining', false)
     const { socket } = request
-    const ignore = () => undefined
-    let leave: () => void = ignore
+    let leave: () => void = () => undefined
     const gone = () => leave()
-    // Nobody else listens to an upgraded connection that waits: a reset would end the process.
-    socket.on('error', ignore)
     socket.once('close', gone)
-    const decided = () => {
-      socket.off('error', ignore)
-      socket.off('close', gone)
-    }
     leave = admission.enter({
       admit() {
-        decided()
+        socket.off('close', gone)
         decide(draining() ? 'draining' : undefined, !draining())
       },
       refuse(reason, retryAfterMs) {

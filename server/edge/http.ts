@@ -18,6 +18,7 @@ import type { Metrics } from '../observability/metrics.ts'
 import type { Operations } from '../observability/operations.ts'
 import { operatorsOnly } from './operators.ts'
 import { opsRoutes } from './ops.ts'
+import { onlyWebSockets } from './upgrades.ts'
 
 export interface HttpDeps {
   logger: Logger
@@ -154,7 +155,7 @@ export function createHttp(deps: HttpDeps): {
     throw new GatewayError('NOT_FOUND', `there is nothing at ${request.path}`)
   })
   app.use(errorReply)
-  const server = createServer(app)
+  const server = createServer(onlyWebSockets, app)
   const open = new Set<Socket>()
   // One listener for all: each calls it as its own.
   function forget(this: Socket): void {

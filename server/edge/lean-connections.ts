@@ -2,11 +2,15 @@ import type { IncomingMessage } from 'node:http'
 import type { Server } from 'socket.io'
 import type { EngineConnection } from './engine.ts'
 import { compactListeners } from './lean-listeners.ts'
+import { releaseUpgraded } from './upgrades.ts'
 
 type Engine = Server['engine']
 type Listener = (...args: unknown[]) => void
 /** As Node wraps a listener of `once`: those who listen to all of them have no `listener`. */
 type OnceListener = Listener & { listener?: Listener }
+
+/** ws's, with the TCP or TLS socket below it. */
+type WebSocketLike = NodeJS.EventEmitter & { _socket?: NodeJS.EventEmitter }
 
 /**
  * Gives back what nobody uses of a connection while it lasts, a fifth of an idle one: the response that
@@ -48,12 +52,13 @@ function forgetResponses(engine: Engine): void {
 
 function compactTransport(this: EngineConnection): void {
   const { transport } = this
-  const { socket } = transport as unknown as { socket?: NodeJS.EventEmitter }
+  const { socket } = transport as unknown as { socket?: WebSocketLike }
   // Listeners for what only polling tells, and for what came before the transport.
   transport.removeAllListeners('headers')
   for (const listener of socket?.listeners('error') ?? []) {
     if (listener.name === 'onUpgradeError') socket?.off('error', listener as Listener)
   }
+  if (socket?._socket !== undefined) releaseUpgraded(socket._socket)
   compactListeners(transport)
   compactListeners(socket)
 }

@@ -13,6 +13,7 @@ import { admitHandshakes, admitReturns, type HandshakesDeps } from './handshakes
 import { keepConnectionsLean } from './lean-connections.ts'
 import type { OverloadLevel } from './overload.ts'
 import { type ScreeningDeps, screenHandshakes } from './screening.ts'
+import { guardUpgrades } from './upgrades.ts'
 
 export interface SocketServerOptions {
   socketPath: string
@@ -76,6 +77,7 @@ export function createSocketServer(
       admitHandshakes({ admission, draining, refused }),
     ),
   })
+  guardUpgrades(server)
   admitReturns(io, { admission, refused })
   if (options.adapter !== undefined) io.adapter(options.adapter)
   io.engine.on('initial_headers', corkHandshake)
