@@ -1,10 +1,9 @@
 import { createRequire } from 'node:module'
 import { type ParseArgsConfig, parseArgs } from 'node:util'
-import { nameOf } from './broker/redis/slots.ts'
 import { printAcl } from './cli-acl.ts'
+import { shownConfig } from './cli-config.ts'
 import { makeToken, TokenProblem, tokenFlags } from './cli-token.ts'
-import { type Config, ConfigError, type RedisTarget, readConfig } from './config.ts'
-import type { TokenKeys } from './config-access.ts'
+import { ConfigError, readConfig } from './config.ts'
 import { checkPassword } from './doctor/check-password.ts'
 import { examine } from './doctor/doctor.ts'
 import type { Input } from './doctor/password-input.ts'
@@ -155,7 +154,7 @@ function printConfig(io: CliIo): number {
     for (const { variable, message, level } of warnings) {
       io.stderr.write(`${level}: ${variable} ${message}\n`)
     }
-    print(`${JSON.stringify(withoutSecrets(config), undefined, 2)}\n`, io)
+    print(`${JSON.stringify(shownConfig(config), undefined, 2)}\n`, io)
   })
 }
 
@@ -208,72 +207,6 @@ export function configErrorText(error: ConfigError): string {
   return error.problems.map(({ variable, message }) => `error: ${variable} ${message}\n`).join('')
 }
 
-/** Fit for printing. What is absent is null, so that it shows. */
-function withoutSecrets(config: Config): unknown {
-  return {
-    ...config,
-    operatorToken: config.operatorToken === undefined ? undefined : '[redacted]',
-    classifier:
-      config.classifier.kind === 'http'
-        ? // A URL may hold a key, too.
-          { ...config.classifier, url: '[redacted]', apiKey: redacted(config.classifier.apiKey) }
-        : config.classifier,
-    auth: config.auth && { ...config.auth, keys: shownKeys(config.auth.keys) },
-    policy: {
-      ...config.policy,
-      webhook: config.policy.webhook && {
-        ...config.policy.webhook,
-        secret: config.policy.webhook.secret === undefined ? undefined : '[redacted]',
-      },
-    },
-    webhook: config.webhook && '[given]',
-    rooms: shownTarget(config.rooms),
-    cache: shownTarget(config.cache),
-  }
-}
-
-function shownKeys(keys: TokenKeys): unknown {
-  if (keys.kind === 'jwks') return keys
-  const { key, algorithms } = keys.key
-  return { kind: key.type, algorithms, overlapMs: keys.overlapMs }
-}
-
-function shownTarget(target: RedisTarget | undefined): unknown {
-  if (target === undefined) return 'memory'
-  const { source, host, port, database, username, password, tls, cluster, sentinel } = target
-  return {
-    from: source.address,
-    host,
-    port,
-    database,
-    username: source.usernameMayBePassword ? '[redacted]' : (username ?? null),
-    password: password === undefined ? null : `[redacted, from ${source.password}]`,
-    tls: tls === undefined ? null : shownTls(tls),
-    cluster: cluster?.seeds.map(nameOf) ?? null,
-    sentinel:
-      sentinel === undefined
-        ? null
-        : {
-            hosts: sentinel.hosts.map(nameOf),
-            username: sentinel.username ?? null,
-            password:
-              sentinel.password === undefined
-                ? null
-                : `[redacted, from ${sentinel.passwordSource}]`,
-          },
-  }
-}
-
-function shownTls(tls: NonNullable<RedisTarget['tls']>): unknown {
-  const given = (pem: string | undefined) => (pem === undefined ? null : '[given]')
-  return {
-    ca: given(tls.ca),
-    cert: given(tls.cert),
-    key: given(tls.key),
-    serverName: tls.serverName ?? null,
-  }
-}
-
 function print(text: string, io: CliIo): number {
   io.stdout.write(text)
   return 0
@@ -288,8 +221,4 @@ function refuse(reason: string, io: CliIo): number {
 /** Of the package itself, wherever this file was built to. */
 function version(): string {
   return createRequire(import.meta.url)('roomwire/package.json').version
-}
-
-function redacted(secret: string | undefined): string | undefined {
-  return secret === undefined ? undefined : '[redacted]'
 }

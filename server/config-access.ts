@@ -31,10 +31,11 @@ export interface PolicyConfig {
   fallback: 'open' | 'private'
   publicRooms: readonly string[]
   claim: string
-  webhook: WebhookConfig | undefined
+  /** Who is asked instead of the claim. */
+  authorizer: AuthorizerConfig | undefined
 }
 
-export interface WebhookConfig {
+export interface AuthorizerConfig {
   url: string
   /** And the file it came from. */
   secret: { text: string; path: string } | undefined
@@ -61,8 +62,8 @@ const KEY_SOURCES = ['JWT_SECRET_FILE', 'JWT_PUBLIC_KEY_FILE', 'JWT_JWKS_URL'] a
 
 /** What is wrong becomes a problem of the reader. */
 export function readAccess(reader: OptionReader): AccessConfig {
-  const auth = reader.value('AUTH_MODE') === 'jwt' ? readAuth(reader) : undefined
   const jwt = reader.value('AUTH_MODE') === 'jwt'
+  const auth = jwt ? readAuth(reader) : undefined
   if (!jwt) {
     for (const name of KEY_SOURCES.filter((source) => reader.isSet(source))) {
       reader.warn(name, 'has no effect without AUTH_MODE=jwt: anyone may connect')
@@ -74,7 +75,7 @@ export function readAccess(reader: OptionReader): AccessConfig {
       fallback: reader.value('ROOM_POLICY') ?? (jwt ? 'private' : 'open'),
       publicRooms: reader.value('PUBLIC_ROOMS') ?? [],
       claim: reader.value('JWT_ROOMS_CLAIM'),
-      webhook: readWebhook(reader),
+      authorizer: readAuthorizer(reader),
     },
     limits: {
       rates: readRates(reader, jwt),
@@ -126,7 +127,7 @@ function readKeys(reader: OptionReader): TokenKeys | undefined {
   return { kind: 'jwks', url }
 }
 
-function readWebhook(reader: OptionReader): WebhookConfig | undefined {
+function readAuthorizer(reader: OptionReader): AuthorizerConfig | undefined {
   const url = reader.value('AUTHORIZE_URL')
   const content = reader.file('AUTHORIZE_SECRET_FILE')
   if (url === undefined) return undefined

@@ -18,6 +18,7 @@ import type { ByeEvent } from './protocol.ts'
 import { type HeldSecret, holdSecret } from './secret-file.ts'
 import { createAllowances } from './session/allowance.ts'
 import { createAuthentication, NO_AUTHENTICATION } from './session/authentication.ts'
+import { createAuthorizerPolicy } from './session/authorizer-policy.ts'
 import { createClaimsPolicy } from './session/claims-policy.ts'
 import { type Authorize, createHookPolicy } from './session/hook-policy.ts'
 import type { Identity } from './session/identity.ts'
@@ -29,7 +30,6 @@ import { createRevocationList } from './session/revocation-list.ts'
 import type { Control } from './session/revocations.ts'
 import { createTokenKeyFile } from './session/token-key-file.ts'
 import { createTokens, type TokensDeps } from './session/tokens.ts'
-import { createWebhookPolicy } from './session/webhook-policy.ts'
 
 /** Who clients are, what they may do, how much of it, and for how long. */
 export interface Access {
@@ -198,18 +198,18 @@ function createConfiguredPolicy(
   deps: AccessDeps,
   secret: HeldSecret | undefined,
 ): RoomPolicy | undefined {
-  const { fallback, webhook, publicRooms, claim } = config.policy
+  const { fallback, authorizer, publicRooms, claim } = config.policy
   const failed = deps.events.authorizeFailed
   if (deps.authorize !== undefined) return createHookPolicy(deps.authorize, { failed })
-  if (webhook !== undefined) {
-    return createWebhookPolicy({ ...webhook, publicRooms, failed, secret: secret?.current })
+  if (authorizer !== undefined) {
+    return createAuthorizerPolicy({ ...authorizer, publicRooms, failed, secret: secret?.current })
   }
   if (config.auth === undefined && fallback === 'open') return undefined
   return createClaimsPolicy({ claim, publicRooms, fallback })
 }
 
 function holdConfiguredSecret({ policy }: Config, events: AccessEvents): HeldSecret | undefined {
-  const secret = policy.webhook?.secret
+  const secret = policy.authorizer?.secret
   return (
     secret &&
     holdSecret({

@@ -43,7 +43,7 @@ export const roomPatterns: OptionType<readonly string[]> = {
   },
 }
 
-/** An address to ask over HTTP. */
+/** An address to ask over HTTP; `fetch` takes none with credentials. */
 export const httpUrl: OptionType<string> = {
   expects: 'a URL that begins with https:// or http://, without user and password',
   parse(text) {

@@ -25,9 +25,6 @@ export function readClassifier(reader: OptionReader): ClassifierConfig {
   const url = reader.value('CLASSIFIER_URL')
   if (!reader.isSet('CLASSIFIER_URL')) {
     reader.problem('CLASSIFIER_URL', 'must be set where CLASSIFIER is http')
-  } else if (url !== undefined && !isPlain(url)) {
-    const message = 'must be a URL without user and password; use CLASSIFIER_API_KEY_FILE'
-    reader.problem('CLASSIFIER_URL', message)
   }
   return {
     kind,
@@ -47,11 +44,4 @@ function readKey(reader: OptionReader): string | undefined {
     reader.problem('CLASSIFIER_API_KEY_FILE', 'must name a file that holds a key and nothing else')
   }
   return key
-}
-
-/** `fetch` takes no URL with credentials. */
-function isPlain(text: string): boolean {
-  if (!URL.canParse(text)) return false
-  const { username, password } = new URL(text)
-  return username === '' && password === ''
 }

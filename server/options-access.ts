@@ -132,6 +132,7 @@ export const accessOptions = {
       type: httpUrl,
       description:
         'Who is asked (POST) whether a user may do something in a room, in place of the claim. No answer means no.',
+      secret: true,
     },
     AUTHORIZE_SECRET_FILE: {
       type: path,

@@ -1,4 +1,4 @@
-import { rate } from './option-access-types.ts'
+import { httpUrl, rate } from './option-access-types.ts'
 import { type Described, group, type Option } from './option-group.ts'
 import {
   boolean,
@@ -258,7 +258,7 @@ export const options = {
         'What gives messages labels after their delivery. language: the language of a text, built in. http: the service at CLASSIFIER_URL. The same on every instance.',
     },
     CLASSIFIER_URL: {
-      type: matching(/^https?:\/\/[^\s/?#]+\S*$/, 'an http:// or https:// URL'),
+      type: httpUrl,
       description:
         'Service that answers POST { "text": … } with { "labels": { … } } (docs/CLASSIFICATION.md).',
       secret: true,
@@ -293,7 +293,7 @@ export const options = {
   }),
   ...group('Webhooks', {
     WEBHOOK_URL: {
-      type: matching(/^https?:\/\/[^\s/?#]+\S*$/, 'an http:// or https:// URL'),
+      type: httpUrl,
       description:
         'Backend that is told when the first user comes into a room and when the last one goes (docs/API.md). The same on every instance.',
       secret: true,

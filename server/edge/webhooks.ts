@@ -15,11 +15,14 @@ export interface Webhooks {
   stop(): void
 }
 
+export type WebhookOutcome = 'delivered' | 'retried' | 'refused' | 'dropped' | 'given_up'
+
 export interface WebhooksDeps {
   url: string
   /** As it is now: it may change. */
   secret: () => string
-  outcome(of: 'delivered' | 'retried' | 'refused' | 'dropped' | 'given_up'): void
+  /** @param cause why, where it was not delivered: `status 503`, `ECONNREFUSED`, `TimeoutError` */
+  outcome(of: WebhookOutcome, cause?: string): void
   /** Before the second attempt; doubled with each, up to a minute. */
   firstDelayMs?: number
 }
@@ -48,23 +51,25 @@ export function createWebhooks(deps: WebhooksDeps): Webhooks {
     return `t=${t},v1=${createHmac('sha256', secret()).update(`${t}.${body}`).digest('hex')}`
   }
 
-  /** Whether it need not come again. */
-  async function attempt(body: string): Promise<boolean> {
+  /** Undefined, or why it is to come again. */
+  async function attempt(body: string): Promise<string | undefined> {
     const signal = AbortSignal.any([ending.signal, AbortSignal.timeout(TIMEOUT_MS)])
     const headers = { 'content-type': 'application/json', 'roomwire-signature': signatureOf(body) }
     const response = await fetch(url, { method: 'POST', body, headers, signal, redirect: 'manual' })
     await response.body?.cancel()
+    const cause = `status ${response.status}`
+    if (response.status >= 500 || response.status === 408 || response.status === 429) return cause
     if (response.ok) outcome('delivered')
-    const mayMend = response.status >= 500 || response.status === 408 || response.status === 429
-    if (!response.ok && !mayMend) outcome('refused')
-    return response.ok || !mayMend
+    else outcome('refused', cause)
+    return undefined
   }
 
   async function deliver(body: string): Promise<void> {
     for (let tried = 1; !ending.signal.aborted; tried += 1) {
-      if (await attempt(body).catch(() => false)) return
-      if (tried === ATTEMPTS) return outcome('given_up')
-      outcome('retried')
+      const cause = await attempt(body).catch(causeOf)
+      if (cause === undefined) return
+      if (tried === ATTEMPTS) return outcome('given_up', cause)
+      outcome('retried', cause)
       const delayMs = Math.min(MAX_DELAY_MS, (deps.firstDelayMs ?? 1000) * 2 ** (tried - 1))
       const jittered = delayMs * (0.75 + Math.random() / 2)
       await sleep(jittered, undefined, { signal: ending.signal, ref: false }).catch(() => undefined)
@@ -79,7 +84,7 @@ export function createWebhooks(deps: WebhooksDeps): Webhooks {
 
   return {
     send(event) {
-      if (queue.length >= MAX_WAITING) return outcome('dropped')
+      if (queue.length >= MAX_WAITING) return outcome('dropped', `${MAX_WAITING} wait`)
       queue.push(JSON.stringify({ id: randomUUID(), ...event }))
       if (working < WIDTH) void work()
     },
@@ -88,4 +93,11 @@ export function createWebhooks(deps: WebhooksDeps): Webhooks {
     },
     stop: () => ending.abort(),
   }
+}
+
+/** By its code or name alone: a message may hold the URL, which may hold a key. */
+function causeOf(error: unknown): string {
+  const { cause, name } = error as Error
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
+  return typeof code === 'string' ? code : name
 }

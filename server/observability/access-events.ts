@@ -1,27 +1,18 @@
 import type { Logger } from './logger.ts'
 import type { Metrics } from './metrics.ts'
+import { rarely } from './rarely.ts'
 
 /** What happens around who may do what; a metric each, and a log line where something is wrong. */
 export type AccessEvents = ReturnType<typeof createAccessEvents>
 
-/** What fails for everybody fails often: one line, and the next only after this long. */
-const QUIET_MS = 10_000
-
 export function createAccessEvents(deps: { logger: Logger; metrics: Metrics }) {
   const { logger, metrics } = deps
 
-  function rarely(what: string, words: string) {
-    let since = Number.NEGATIVE_INFINITY
-    let unsaid = 0
+  function failing(what: string, words: string) {
+    const warn = rarely((unsaid, error: unknown) => logger.warn({ err: error, unsaid }, words))
     return (error: unknown) => {
       metrics.accessFailures.inc({ what })
-      if (performance.now() - since < QUIET_MS) {
-        unsaid += 1
-        return
-      }
-      logger.warn({ err: error, unsaid }, words)
-      since = performance.now()
-      unsaid = 0
+      warn(error)
     }
   }
 
@@ -30,8 +21,8 @@ export function createAccessEvents(deps: { logger: Logger; metrics: Metrics }) {
     expelled(code: string): void {
       metrics.expelled.inc({ code })
     },
-    revocationsUnknown: rarely('revocations', 'the revocations cannot be read'),
-    authorizeFailed: rarely('authorize', 'it could not be told who may do what'),
+    revocationsUnknown: failing('revocations', 'the revocations cannot be read'),
+    authorizeFailed: failing('authorize', 'it could not be told who may do what'),
     /** @param file the variable that names it */
     keyFile: (file: string) => ({
       changed: () => logger.info(`${file} holds another key, which counts from now on`),
@@ -39,7 +30,7 @@ export function createAccessEvents(deps: { logger: Logger; metrics: Metrics }) {
         logger.error({ reason }, `${file} cannot be used; the key from before goes on`),
     }),
     keySet: {
-      failed: rarely('key_set', 'the keys of the issuer cannot be read (JWT_JWKS_URL)'),
+      failed: failing('key_set', 'the keys of the issuer cannot be read (JWT_JWKS_URL)'),
       recovered: () => logger.info('the keys of the issuer can be read again'),
     },
   }

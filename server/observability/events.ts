@@ -3,6 +3,7 @@ import type { DuplicateCause } from './duplicate-store.ts'
 import type { Logger } from './logger.ts'
 import type { Metrics } from './metrics.ts'
 import type { OperatorNotes } from './operator-notes.ts'
+import { rarely } from './rarely.ts'
 
 /**
  * Why a session's former connection ended: `instance_died` with its instance, `unknown` where nobody
@@ -40,6 +41,15 @@ export function createEvents(deps: { logger: Logger; metrics: Metrics; notes: Op
   for (const reason of ['trimmed', 'broken', 'foreign']) metrics.resets.inc({ reason }, 0)
   const comebacks = createComebacks(metrics)
   const causes = new Set<string>()
+  const packetLine = rarely((unsaid, ids: ConnectionIds, reason: string) =>
+    logger.info({ ...ids, reason, unsaid }, 'connection ended by its packet'),
+  )
+  const resetLine = rarely((unsaid, room: string, reason: string, members: number) =>
+    logger.warn({ room, reason, members, unsaid }, 'room reset'),
+  )
+  const webhookLine = rarely((unsaid, outcome: string, cause: string | undefined) =>
+    logger.warn({ outcome, cause, unsaid }, 'a webhook was not delivered'),
+  )
   return {
     connected(ids: ConnectionIds, transport: string): void {
       metrics.connections.inc({ transport })
@@ -107,7 +117,7 @@ export function createEvents(deps: { logger: Logger; metrics: Metrics; notes: Op
     },
     packetRefused(ids: ConnectionIds, reason: string): void {
       metrics.packetsRefused.inc({ reason: label(reason) })
-      logger.info({ ...ids, reason }, 'connection ended by its packet')
+      packetLine(ids, reason)
     },
     delivered(count: number): void {
       metrics.deliveries.inc(count)
@@ -124,7 +134,7 @@ export function createEvents(deps: { logger: Logger; metrics: Metrics; notes: Op
     reset(room: string, reason: string, members: number): void {
       metrics.resets.inc({ reason })
       notes.roomReset(room, reason, members)
-      logger.warn({ room, reason, members }, 'room reset')
+      resetLine(room, reason, members)
     },
     /** Of the server API, from their file; `line` from 1. */
     apiKeysLoaded(keys: number, problems: readonly { line: number; message: string }[]): void {
@@ -137,11 +147,9 @@ export function createEvents(deps: { logger: Logger; metrics: Metrics; notes: Op
       logger.error({ code }, 'API_KEYS_FILE cannot be read; the keys from before go on')
     },
     /** A call of WEBHOOK_URL, or one that was not made. */
-    webhook(outcome: string): void {
+    webhook(outcome: string, cause?: string): void {
       metrics.webhooks.inc({ outcome })
-      if (outcome === 'given_up' || outcome === 'dropped' || outcome === 'refused') {
-        logger.warn({ outcome }, 'a webhook was not delivered')
-      }
+      if (outcome !== 'delivered' && outcome !== 'retried') webhookLine(outcome, cause)
     },
     webhookSecretChanged(): void {
       logger.info('WEBHOOK_SECRET_FILE holds another secret: calls are signed with it from now on')

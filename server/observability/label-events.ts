@@ -1,8 +1,9 @@
 import type { Logger } from './logger.ts'
 import type { Metrics } from './metrics.ts'
 import type { OperatorNotes } from './operator-notes.ts'
+import { rarely } from './rarely.ts'
 
-/** At most one line about failures in this time. */
+/** At most one line about failures in this time, ms. */
 const QUIET_MS = 60_000
 
 /** What happens to labels: what the classification and the classifier report to. */
@@ -10,24 +11,19 @@ export function createLabelEvents(deps: {
   logger: Logger
   metrics: Metrics
   notes: OperatorNotes
-  now?: () => number
 }) {
   const { logger, metrics, notes } = deps
-  const now = deps.now ?? (() => performance.now())
-  let writtenAt = Number.NEGATIVE_INFINITY
-  let failures = 0
+  const warn = rarely(
+    (unsaid, kind: string, error: unknown) =>
+      logger.warn({ kind, unsaid, err: error }, 'messages go without labels'),
+    QUIET_MS,
+  )
   return {
     ended(outcome: string, ms: number): void {
       metrics.classifications.inc({ outcome })
       if (outcome === 'labelled') metrics.labelDelay.observe(ms / 1000)
     },
-    failed(kind: string, error: unknown): void {
-      failures += 1
-      if (now() - writtenAt < QUIET_MS) return
-      writtenAt = now()
-      logger.warn({ kind, failures, err: error }, 'messages go without labels')
-      failures = 0
-    },
+    failed: warn,
     called(outcome: string, ms: number): void {
       metrics.classifierCalls.inc({ outcome })
       metrics.classifierCall.observe(ms / 1000)

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
+import { createAuthorizerPolicy } from '../../server/session/authorizer-policy.ts'
 import type { Identity } from '../../server/session/identity.ts'
-import { createWebhookPolicy } from '../../server/session/webhook-policy.ts'
 
 const identity: Identity = {
   user: { id: 'ann' },
@@ -14,7 +14,7 @@ function start(answer: (question: Record<string, unknown>) => Response | Promise
   let atOnce = 0
   let most = 0
   const failures: unknown[] = []
-  const policy = createWebhookPolicy({
+  const policy = createAuthorizerPolicy({
     ...{ url: 'http://app/authorize', secret: () => 's3cret', timeoutMs: 1000, cacheTtlMs: 60_000 },
     publicRooms: ['public:*'],
     failed: (error) => failures.push(error),

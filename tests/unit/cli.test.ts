@@ -70,6 +70,14 @@ describe('config', () => {
     expect(stdout + stderr).not.toContain('hunter2')
   })
 
+  test('never prints whom it asks who may do what', async () => {
+    const { stdout, stderr } = await run(['config'], {
+      AUTHORIZE_URL: 'https://application.example/may?key=hunter2',
+    })
+    expect(stdout).toContain('"authorizer": {')
+    expect(stdout + stderr).not.toContain('hunter2')
+  })
+
   test('never prints what the classifier is asked with', async () => {
     const dir = await mkdtemp(join(tmpdir(), 'roomwire-key-'))
     onTestFinished(() => rm(dir, { recursive: true, force: true }))

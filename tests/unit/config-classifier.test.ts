@@ -44,7 +44,7 @@ test('what it lacks, and what has no effect, is named, never shown', () => {
   ])
   const url = 'https://user:hunter2@classifier.example/'
   expect(problemsOf({ CLASSIFIER: 'http', CLASSIFIER_URL: url })).toEqual([
-    'CLASSIFIER_URL must be a URL without user and password; use CLASSIFIER_API_KEY_FILE',
+    'CLASSIFIER_URL must be a URL that begins with https:// or http://, without user and password',
   ])
   const service = { CLASSIFIER: 'http', CLASSIFIER_URL: 'http://c.example/' }
   expect(problemsOf({ ...service, CLASSIFIER_API_KEY_FILE: '/two-lines' })).toEqual([

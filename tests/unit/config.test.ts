@@ -54,10 +54,10 @@ describe('options', () => {
         "pingIntervalMs": 25000,
         "pingTimeoutMs": 20000,
         "policy": {
+          "authorizer": undefined,
           "claim": "roomwire",
           "fallback": "open",
           "publicRooms": [],
-          "webhook": undefined,
         },
         "port": 8080,
         "presenceGraceMs": 10000,

@@ -21,15 +21,19 @@ async function open(...statuses: number[]) {
     server.close()
   })
   const outcomes: string[] = []
+  const causes: string[] = []
   const webhooks = createWebhooks({
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     secret: () => 'secret',
-    outcome: (of) => void outcomes.push(of),
+    outcome(of, cause) {
+      outcomes.push(of)
+      if (cause !== undefined) causes.push(cause)
+    },
     firstDelayMs: 1,
   })
   onTestFinished(webhooks.stop)
   const send = (room = 'r') => webhooks.send({ type: 'room.occupied', room, at: 1 })
-  return { webhooks, send, bodies, outcomes }
+  return { webhooks, send, bodies, outcomes, causes, server }
 }
 
 test('what fails is tried again with the same id, until it is taken', async () => {
@@ -47,10 +51,16 @@ test('what is refused is not tried again, what always fails is given up', async 
   const refused = await open(410)
   refused.send()
   await expect.poll(() => refused.outcomes).toEqual(['refused'])
+  expect(refused.causes).toEqual(['status 410'])
   const failing = await open(500)
   failing.send()
   await expect.poll(() => failing.outcomes.at(-1), { timeout: 10_000 }).toBe('given_up')
   expect(failing.bodies).toHaveLength(8)
+  expect(failing.causes).toEqual(Array(8).fill('status 500'))
+  const absent = await open()
+  absent.server.close()
+  absent.send()
+  await expect.poll(() => absent.causes[0]).toBe('ECONNREFUSED')
 })
 
 test('D8 while the backend does not answer, no more than 1,000 wait', async () => {
