@@ -28,6 +28,8 @@ export function createPositionChecks(deps: {
   behind: ReadonlySet<LocalRoom>
   /** How often each room has its turn while nothing is wrong. */
   everyMs: number
+  /** One cannot be read; told once, until it can. */
+  failed(room: string, error: unknown): void
 }): PositionChecks {
   const { log } = deps
   const turns = Math.max(1, Math.floor(deps.everyMs / TICK_MS))
@@ -36,27 +38,38 @@ export function createPositionChecks(deps: {
   /** Rooms that have not had their turn in this round, and how many have it at a time. */
   let round: LocalRoom[] = []
   let share = 0
-  /** An interruption's check did not come to its end. */
-  let owed = false
+  /** Those that could not be read after an interruption: each tick tries again. */
+  let owed = new Set<LocalRoom>()
+  const unreadable = new WeakSet<LocalRoom>()
 
-  async function verify(rooms: LocalRoom[], quick: boolean): Promise<void> {
+  /** @returns those that could not be read */
+  async function verify(rooms: LocalRoom[], quick: boolean): Promise<LocalRoom[]> {
     const sent = rooms.map((room) => ({ room: room.name, position: room.replica.tail }))
     const results = await log.verify(sent, quick)
     const late: { room: LocalRoom; offset: number }[] = []
+    const unread: LocalRoom[] = []
     rooms.forEach((room, index) => {
       const result = results[index]
       if (result === undefined || !room.live) return
-      if (room.behind || result.continuity !== 'whole') sync(room)
-      else if (result.tail.offset > room.replica.tail.offset) {
-        late.push({ room, offset: result.tail.offset })
+      if (result.status === 'rejected') {
+        unread.push(room)
+        if (!unreadable.has(room)) deps.failed(room.name, result.reason)
+        unreadable.add(room)
+        return
       }
+      unreadable.delete(room)
+      const { continuity, tail } = result.value
+      if (room.behind || continuity !== 'whole') sync(room)
+      else if (tail.offset > room.replica.tail.offset) late.push({ room, offset: tail.offset })
     })
-    if (late.length === 0) return
-    setTimeout(() => {
-      for (const { room, offset } of late) {
-        if (room.live && room.replica.tail.offset < offset) sync(room)
-      }
-    }, GRACE_MS).unref()
+    if (late.length > 0) setTimeout(() => fetchMissing(late), GRACE_MS).unref()
+    return unread
+  }
+
+  function fetchMissing(late: readonly { room: LocalRoom; offset: number }[]): void {
+    for (const { room, offset } of late) {
+      if (room.live && room.replica.tail.offset < offset) sync(room)
+    }
   }
 
   function sync(room: LocalRoom): void {
@@ -65,35 +78,38 @@ export function createPositionChecks(deps: {
   }
 
   /** Those that are live, most recently active ones first: that is where somebody waits. */
-  async function verifyInTurn(due: Iterable<LocalRoom>, quick: boolean): Promise<void> {
+  async function verifyInTurn(due: Iterable<LocalRoom>, quick: boolean): Promise<LocalRoom[]> {
     const rooms = [...due].filter((room) => room.live)
     rooms.sort((a, b) => b.activeAt - a.activeAt)
+    const unread: LocalRoom[] = []
     for (let start = 0; start < rooms.length && !stopped; start += BATCH) {
-      await verify(rooms.slice(start, start + BATCH), quick)
+      unread.push(...(await verify(rooms.slice(start, start + BATCH), quick)))
     }
+    return unread
   }
 
-  function now(): Promise<void> {
-    return verifyInTurn(deps.rooms(), true)
-  }
-
-  async function afterInterruption(): Promise<void> {
-    owed = false
-    // The store is away again, which may interrupt commands only: no restoration would follow.
-    await now().catch(() => {
-      owed = true
-    })
+  /** The store may be away again, which may interrupt commands only: no restoration would follow. */
+  async function afterInterruption(rooms: Iterable<LocalRoom>): Promise<void> {
+    const unread = await verifyInTurn(rooms, true)
+    for (const room of unread) owed.add(room)
   }
 
   /** Rooms that are behind each tick; of the others a share, so that all have their turn. */
   async function tick(): Promise<void> {
-    if (owed) return afterInterruption()
+    const again = owed
+    owed = new Set()
+    await afterInterruption(again)
     if (round.length === 0) {
       round = [...deps.rooms()]
       share = Math.ceil(round.length / turns)
     }
     // From the end: rooms that opened during a round are the first of the next.
     await verifyInTurn(new Set([...deps.behind, ...round.splice(-share)]), false)
+  }
+
+  function now(): Promise<void> {
+    owed = new Set()
+    return afterInterruption(deps.rooms())
   }
 
   const ticker = setInterval(() => {
@@ -106,7 +122,7 @@ export function createPositionChecks(deps: {
       if (scheduled !== undefined || stopped) return
       scheduled = setTimeout(() => {
         scheduled = undefined
-        void afterInterruption()
+        void now()
       }, Math.random() * JITTER_MS)
       scheduled.unref()
     },

@@ -116,6 +116,7 @@ export function createRooms(deps: RoomsDeps): Rooms {
     rooms: () => local.values(),
     behind,
     everyMs: options.verifyEveryMs,
+    failed: deps.observer.fillFailed,
   })
 
   const replies = createReplyGate(REPLIES)

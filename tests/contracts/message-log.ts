@@ -1,6 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import type { Append, Entry, Labelled, MessageLog, Tail } from '../../server/rooms/message-log.ts'
+import type {
+  Append,
+  Entry,
+  Labelled,
+  MessageLog,
+  Tail,
+  Verified,
+} from '../../server/rooms/message-log.ts'
 
 /** Two instances over one store, and what the test may do to the store behind their backs. */
 export interface LogPair {
@@ -52,6 +59,10 @@ function message(room: string, id: string, sender = 's:alice', body: unknown = i
 }
 
 /** What every message log must do; run against each implementation. */
+function verified([first]: PromiseSettledResult<Verified>[]): string {
+  return first?.status === 'fulfilled' ? first.value.continuity : expect.fail()
+}
+
 export function describeMessageLog(
   name: string,
   setUp: (retention?: { dedupWindowMs?: number; contentWindowMs?: number }) => Promise<LogPair>,
@@ -292,8 +303,7 @@ export function describeMessageLog(
         positions.push((await a.append(message(room, `${i}`))).position)
       const [tenth, last] = [positions[9], positions[299]]
       if (tenth === undefined || last === undefined) return expect.fail()
-      const continuity = async (position: Tail) =>
-        (await a.verify([{ room, position }]))[0]?.continuity
+      const continuity = async (position: Tail) => verified(await a.verify([{ room, position }]))
       expect(await continuity(empty)).toBe('whole')
       expect(await continuity(tenth)).toBe('whole')
       expect(await continuity(last)).toBe('whole')
@@ -330,12 +340,27 @@ export function describeMessageLog(
       expect(again).toMatchObject({ duplicate: true, position: { offset: 1, at: position.at } })
     })
 
+    it('D2 holds for what is trimmed, also across a renewed epoch, and ends with the history', async () => {
+      const { a, b, trimTo } = await setUp()
+      const room = fresh()
+      const { position } = await a.append(message(room, 'one'))
+      const renewed = await a.renew(room, position.epoch)
+      await a.append(message(room, 'two'))
+      await trimTo(room, 1)
+      const again = await b.append(message(room, 'one'))
+      expect(again).toMatchObject({ duplicate: true, position: { offset: 1, at: position.at } })
+      expect(again.position.epoch).toBe(renewed.epoch)
+      await a.purge(room)
+      const anew = await b.append(message(room, 'one'))
+      expect(anew).toMatchObject({ duplicate: false, position: { offset: 1 } })
+    })
+
     it('D6 begins a new epoch when the room was lost, and D2 lets its messages be stored again', async () => {
       const { a, b, forget } = await setUp()
       const room = fresh()
       const { position } = await a.append(message(room, 'one'))
       await forget(room)
-      expect((await b.verify([{ room, position }]))[0]?.continuity).toBe('foreign')
+      expect(verified(await b.verify([{ room, position }]))).toBe('foreign')
       const again = await b.append(message(room, 'one'))
       expect(again).toMatchObject({ duplicate: false, position: { offset: 1 } })
       expect(again.position.epoch).not.toBe(position.epoch)

@@ -54,7 +54,10 @@ export function createGatedLog(inner: MessageLog): GatedLog {
   const log: GatedLog = {
     append: (message) => call('append', () => inner.append(message)),
     read: (room, query) => call('read', () => inner.read(room, query)),
-    verify: (positions) => call('verify', () => inner.verify(positions)),
+    verify: (positions) =>
+      call('verify', () => inner.verify(positions)).catch((reason) =>
+        positions.map(() => ({ status: 'rejected', reason })),
+      ),
     renew: (room, epoch) => call('renew', () => inner.renew(room, epoch)),
     label: (room, message) => call('label', () => inner.label(room, message)),
     labels: (room, from, to) => call('labels', () => inner.labels(room, from, to)),

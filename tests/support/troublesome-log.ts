@@ -80,7 +80,10 @@ export function createTroublesomeLog(
   return {
     append: (message) => call(true, () => inner.append(message)),
     read: (room, query) => call(false, () => inner.read(room, query)),
-    verify: (positions) => call(false, () => inner.verify(positions)),
+    verify: (positions) =>
+      call(false, () => inner.verify(positions)).catch((reason) =>
+        positions.map(() => ({ status: 'rejected', reason })),
+      ),
     renew: (room, epoch) => call(true, () => inner.renew(room, epoch)),
     label: (room, message) => call(true, () => inner.label(room, message)),
     labels: (room, from, to) => call(false, () => inner.labels(room, from, to)),

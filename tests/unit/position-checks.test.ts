@@ -24,6 +24,7 @@ async function setUp(options: { verifyEveryMs: number }) {
   const inner = open()
   const log = createGatedLog(inner)
   const heard: { room: string; at: number }[] = []
+  const failed: string[] = []
   const rooms = createRooms({
     log,
     outlet: {
@@ -32,7 +33,11 @@ async function setUp(options: { verifyEveryMs: number }) {
       labels: () => undefined,
       reset: () => undefined,
     },
-    observer: { filled: () => undefined, reset: () => undefined, fillFailed: () => undefined },
+    observer: {
+      filled: () => undefined,
+      reset: () => undefined,
+      fillFailed: (room) => void failed.push(room),
+    },
     options: {
       ringCapacity: 8,
       ringBudgetBytes: 1e6,
@@ -61,7 +66,7 @@ async function setUp(options: { verifyEveryMs: number }) {
     // What the Redis link says by itself when its subscriptions hold again.
     for (const { listener } of store.logs) listener?.restored()
   }
-  return { rooms, log, heard, missing, restored, send, names }
+  return { rooms, log, heard, failed, missing, restored, send, names }
 }
 
 it('D4 verifies every room soon after subscriptions are restored', async () => {
@@ -81,13 +86,37 @@ it('D4 many interruptions in a row are one check', async () => {
   rooms.stop()
 })
 
-it('D4 begins again when a check after an interruption fails half-way', async () => {
+it('D4 tries again with those of a check after an interruption that failed', async () => {
   const { rooms, log, missing, restored } = await setUp({ verifyEveryMs: 1e9 })
   restored()
   log.fail('verify', 2)
   await vi.advanceTimersByTimeAsync(500)
-  expect(missing()).toBe(ROOMS)
+  expect(missing()).toBe(1000)
   await vi.advanceTimersByTimeAsync(2 * TICK_MS)
+  expect(missing()).toBe(0)
+  rooms.stop()
+})
+
+it('D4 rooms that cannot be read keep no others from being checked, and are tried again', async () => {
+  const { rooms, log, names, missing, failed, restored } = await setUp({ verifyEveryMs: 1e9 })
+  const damaged = new Set(names.slice(0, 2))
+  const { verify } = log
+  log.verify = async (positions, quick) => {
+    const results = await verify(positions, quick)
+    return results.map((result, index) =>
+      damaged.has(positions[index]?.room ?? '')
+        ? { status: 'rejected', reason: 'damaged' }
+        : result,
+    )
+  }
+  restored()
+  await vi.advanceTimersByTimeAsync(500)
+  expect(missing()).toBe(2)
+  await vi.advanceTimersByTimeAsync(3 * TICK_MS)
+  expect(missing()).toBe(2)
+  expect(failed).toEqual(names.slice(0, 2))
+  damaged.clear()
+  await vi.advanceTimersByTimeAsync(TICK_MS + 200)
   expect(missing()).toBe(0)
   rooms.stop()
 })

@@ -33,8 +33,8 @@ local epoch, tail, tail_at = load(meta)
 -- Never an error, also where a key holds something else: nothing may fail after the first XADD.
 local firsts = redis.call('MGET', unpack(KEYS, 3))
 
-local stale = not epoch
-if stale then
+local begins = not epoch
+if begins then
   epoch, tail, tail_at, firsts = ARGV[2], 0, '0', {}
   -- Only where there is something: after a script's first write Redis no longer minds maxmemory.
   local left = redis.pcall('XREVRANGE', log, '+', '-', 'COUNT', 1)
@@ -53,8 +53,10 @@ local function stored_before(first)
     -- The log is the witness: a rollback may have put another message at that offset (D2).
     if at_of(entry[1]) ~= a then return nil end
   elseif e ~= epoch then
-    return nil
-  end -- else trimmed since
+    -- Trimmed since. Where the epoch alone was renewed, the history goes on, and it was in it.
+    local begun = redis.call('HGET', meta, 'b')
+    if not begun or tonumber(a) < tonumber(begun) then return nil end
+  end
   return o, a, by == own and 'r' or 'x'
 end
 
@@ -90,7 +92,7 @@ for i = 3, count + 2 do
     if err and #stored == 0 and string.find(err, 'equal or smaller', 1, true) then
       -- The stream is ahead of its meta (one of them was restored or edited): the history is unverifiable.
       redis.call('UNLINK', log)
-      epoch, tail, tail_at, firsts = ARGV[2], 0, '0', {}
+      epoch, tail, tail_at, firsts, begins = ARGV[2], 0, '0', {}, true
       err = add(content)
     end
     if err then
@@ -110,6 +112,7 @@ if #stored == 0 then return reply end
 
 local offset = offsets[stored[1]]
 redis.call('HSET', meta, 'e', epoch, 'o', int(tail), 'a', at)
+if begins then redis.call('HSET', meta, 'b', at) end
 for _, key in ipairs(stored) do
   redis.call('SET', key, epoch .. ':' .. offsets[key] .. ':' .. at .. ':' .. own, 'PX', ID_TTL)
 end

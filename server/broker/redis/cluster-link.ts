@@ -115,6 +115,8 @@ export function createClusterLink(deps: ClusterLinkDeps): RedisLink {
     link.onRestored(() => {
       interrupted = true
       settle()
+      // What is whole does not wait for the rest, with which all are told once more.
+      if (interrupted) announceRestored()
     })
     shards.set(name, shard)
     return shard
@@ -204,6 +206,10 @@ export function createClusterLink(deps: ClusterLinkDeps): RedisLink {
     announceReady()
     if (!interrupted || !channels.settled) return
     interrupted = false
+    announceRestored()
+  }
+
+  function announceRestored(): void {
     for (const listener of restoredListeners) listener()
   }
 

@@ -3,7 +3,8 @@ import { createHash } from 'node:crypto'
 /**
  * The room scripts. Each is one atomic step on one room, whose keys share a hash tag:
  *
- *   meta   hash   e: epoch, o: offset of the last message, a: its `at`
+ *   meta   hash   e: epoch, o: offset of the last message, a: its `at`, b: when this history began, which
+ *                 a renewed epoch goes on with
  *   log    stream id `<offset>-<at>`, fields m: content, p: `at` of the entry before
  *   dedup  string `epoch:offset:at:instance`, one per (sender, id)
  *   said   the same, one per (sender, digest of the body), where the content window is on
@@ -39,7 +40,9 @@ local function at_of(id) return string.sub(id, string.find(id, '-', 1, true) + 1
 const LOAD_OR_BEGIN = `${LOAD}
 local function begin(meta, log, epoch, channel)
   redis.call('UNLINK', log)
-  redis.call('HSET', meta, 'e', epoch, 'o', '0', 'a', '0')
+  local time = redis.call('TIME')
+  local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+  redis.call('HSET', meta, 'e', epoch, 'o', '0', 'a', '0', 'b', int(now))
   redis.pcall('PUBLISH', channel, 'e' .. epoch .. ':0:0')
   return epoch, 0, '0'
 end
