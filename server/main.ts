@@ -3,6 +3,7 @@ import { configErrorText, EXIT_CONFIG, runCli } from './cli.ts'
 import { ConfigError, readConfig } from './config.ts'
 import { isLoopback } from './config-access.ts'
 import { createGateway } from './gateway.ts'
+import { createLogger, createStandardOutput } from './observability/logger.ts'
 
 /** The process: environment, signals, exit codes. No other file of the server touches `process`. */
 const { argv, env, stderr, stdout } = process
@@ -20,7 +21,10 @@ else stdout.write('', () => process.exit(outcome)) // a name server may be waite
 
 async function run(): Promise<void> {
   const { config, warnings } = read()
-  const gateway = createGateway(config)
+  const output = createStandardOutput()
+  const as = { level: config.logLevel, instance: config.instanceId }
+  const gateway = createGateway(config, { logger: createLogger(as, output.destination) })
+  const exit = (code: number) => void output.end().then(() => process.exit(code))
   const { logger, metrics } = gateway
   for (const { level, variable, message } of warnings)
     logger[level]({ variable }, `${variable} ${message}`)
@@ -46,7 +50,7 @@ async function run(): Promise<void> {
   })
   process.on('uncaughtException', (error) => {
     logger.fatal({ err: error }, 'uncaught exception')
-    process.exit(1)
+    exit(1)
   })
 
   let stopping = false
@@ -63,10 +67,10 @@ async function run(): Promise<void> {
     void gateway.reload()
   })
   gateway.stopped.then(
-    () => process.exit(0),
+    () => exit(0),
     (error: unknown) => {
       logger.fatal({ err: error }, 'stopping failed')
-      process.exit(1)
+      exit(1)
     },
   )
 
@@ -74,7 +78,7 @@ async function run(): Promise<void> {
     const { code, message } = error as NodeJS.ErrnoException
     const reason = code === 'EADDRINUSE' ? 'another process listens there' : message
     logger.fatal({ code, host: config.host, port: config.port }, `cannot listen: ${reason}`)
-    process.exit(1)
+    exit(1)
   })
 }
 

@@ -4,7 +4,7 @@ import { eventually } from './eventually.ts'
 import type { Scope } from './scope.ts'
 
 export const repositoryRoot = fileURLToPath(new URL('../../', import.meta.url))
-const entryPoint = fileURLToPath(new URL('../../dist/server/main.js', import.meta.url))
+export const entryPoint = fileURLToPath(new URL('../../dist/server/main.js', import.meta.url))
 
 /** A parsed line of the gateway's log. */
 export interface LogEntry {
