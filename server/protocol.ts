@@ -217,7 +217,11 @@ function closest(issues: readonly core.$ZodIssue[]): core.$ZodIssue | undefined 
   const [issue] = issues
   if (issue?.code !== 'invalid_union') return issue
   const tried = issue.errors.map(closest).filter((each) => each !== undefined)
-  return tried.reduce((a, b) => (b.path.length > a.path.length ? b : a), tried[0] ?? issue)
+  return tried.reduce((a, b) => (closeness(b) > closeness(a) ? b : a), tried[0] ?? issue)
+}
+
+function closeness({ path, code }: core.$ZodIssue): number {
+  return 2 * path.length + (code === 'invalid_type' ? 0 : 1)
 }
 
 const TYPES: Partial<Record<string, string>> = {
@@ -228,6 +232,8 @@ const TYPES: Partial<Record<string, string>> = {
   object: 'an object',
 }
 
+const UNITS: Partial<Record<string, string>> = { string: ' characters', array: ' entries' }
+
 /** The validator's own words are about its schema, not about the request. */
 function wording(issue: core.$ZodIssue): string {
   switch (issue.code) {
@@ -235,11 +241,11 @@ function wording(issue: core.$ZodIssue): string {
       if (issue.message.endsWith('received undefined')) return 'is missing'
       return `must be ${TYPES[issue.expected] ?? issue.expected}`
     case 'too_small':
-      return issue.origin === 'string' ? 'must not be empty' : `must be at least ${issue.minimum}`
-    case 'too_big': {
-      const unit = issue.origin === 'string' ? ' characters' : ''
-      return `must be at most ${issue.maximum}${unit}`
-    }
+      return issue.origin === 'number' || issue.origin === 'int'
+        ? `must be at least ${issue.minimum}`
+        : 'must not be empty'
+    case 'too_big':
+      return `must be at most ${issue.maximum}${UNITS[issue.origin] ?? ''}`
     default:
       return issue.message
   }

@@ -38,6 +38,8 @@ interface First {
 }
 
 const SWEEP_MS = 30_000
+/** A room that was only asked about; whoever asks for many names is not kept in mind (D8). */
+const EMPTY_TTL_MS = 60_000
 
 export function createMemoryStore(): MemoryStore {
   return { rooms: new Map(), logs: new Set() }
@@ -166,7 +168,8 @@ export function createMemoryLog(
     for (const [name, room] of store.rooms) {
       forgetOld(room)
       const inUse = [...store.logs].some((log) => log.subscribed.has(name))
-      if (!inUse && room.usedAt < now() - retention.logTtlMs) store.rooms.delete(name)
+      const ttlMs = room.tail.offset === 0 ? EMPTY_TTL_MS : retention.logTtlMs
+      if (!inUse && room.usedAt < now() - ttlMs) store.rooms.delete(name)
     }
   }, SWEEP_MS)
   sweeper.unref()

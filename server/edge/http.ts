@@ -200,7 +200,27 @@ const errorReply: ErrorRequestHandler = (error: unknown, request, response, next
 /** Express and its body parser refuse bad requests with errors of their own. */
 function asGatewayError(error: unknown): unknown {
   if (error instanceof GatewayError || !(error instanceof Error)) return error
-  const status = 'status' in error ? error.status : undefined
+  const { status, type, limit, code } = error as Refusal
   if (typeof status !== 'number' || status < 400 || status > 499) return error
-  return new GatewayError(status === 413 ? 'TOO_LARGE' : 'BAD_REQUEST', 'the request is malformed')
+  if (status === 413) return new GatewayError('TOO_LARGE', `body: must be at most ${limit} bytes`)
+  return new GatewayError(
+    'BAD_REQUEST',
+    MALFORMED[type ?? code ?? error.name] ?? 'the request is malformed',
+  )
+}
+
+/** An error of Express, its body parser, or zlib below that. */
+interface Refusal extends Error {
+  status?: unknown
+  type?: string
+  limit?: number
+  code?: string
+}
+
+const MALFORMED: Readonly<Record<string, string>> = {
+  'entity.parse.failed': 'body: must be JSON',
+  'charset.unsupported': 'content-type: the charset must be UTF-8',
+  'encoding.unsupported': 'content-encoding: must be gzip, deflate or br',
+  Z_DATA_ERROR: 'body: is not what content-encoding says',
+  URIError: 'path: must be percent-encoded UTF-8',
 }

@@ -3,7 +3,7 @@ import type { Entry, Labelled, MessageLog, Tail } from './message-log.ts'
 import { createReplica, type Replica, type ReplicaOptions } from './replica.ts'
 import type { RingBudget } from './ring.ts'
 import { createRoomLabels } from './room-labels.ts'
-import { createRoomLifetime } from './room-lifetime.ts'
+import { createRoomLifetime, type Lingering } from './room-lifetime.ts'
 
 /** One connection's end of a room; only its identity matters here. */
 export interface Member {
@@ -46,7 +46,8 @@ export interface LocalRoomDeps {
   observer: RoomObserver
   options: LocalRoomOptions
   budget: RingBudget
-  /** This instance's rooms to which something is missing: this one is among them while it is. */
+  lingering: Lingering
+  /** This instance's rooms with a known gap: this one adds and removes itself. */
   behind: Set<LocalRoom>
   /** Nobody is here any more and the subscription is gone. */
   closed(room: LocalRoom): void
@@ -103,6 +104,7 @@ export function createLocalRoom(name: string, deps: LocalRoomDeps): LocalRoom {
   const early = createEarly()
   const lifetime = createRoomLifetime({
     lingerMs: options.lingerMs,
+    lingering: deps.lingering,
     begin,
     begun() {
       takeWaiting()

@@ -21,9 +21,17 @@ type Phase =
   | { name: 'lingering'; timer: NodeJS.Timeout }
   | { name: 'closing'; done: Promise<void> }
 
+/** Rooms that linger; beyond a number of them no more do, so that names cost no memory (D8). */
+export interface Lingering {
+  count: number
+  readonly max: number
+}
+
 export interface RoomLifetimeDeps {
   /** How long it outlives the last one who held it. */
   lingerMs: number
+  /** Of all rooms of this instance. */
+  lingering: Lingering
   /** Subscribes and finds the place. */
   begin(): Promise<void>
   /** It is live now. */
@@ -56,14 +64,26 @@ export function createRoomLifetime(deps: RoomLifetimeDeps): RoomLifetime {
   }
 
   function linger(): void {
+    if (deps.lingering.count >= deps.lingering.max) {
+      close()
+      return
+    }
+    deps.lingering.count += 1
     const timer = setTimeout(close, deps.lingerMs)
     timer.unref()
     phase = { name: 'lingering', timer }
   }
 
   function close(): void {
+    stopLingering()
     // A failure means that the connection is gone, and the subscription with it.
     phase = { name: 'closing', done: deps.end().then(absent, absent) }
+  }
+
+  function stopLingering(): void {
+    if (phase.name !== 'lingering') return
+    clearTimeout(phase.timer)
+    deps.lingering.count -= 1
   }
 
   function absent(): void {
@@ -90,7 +110,7 @@ export function createRoomLifetime(deps: RoomLifetimeDeps): RoomLifetime {
     hold() {
       holders += 1
       if (phase.name === 'lingering') {
-        clearTimeout(phase.timer)
+        stopLingering()
         phase = { name: 'live' }
       }
       return release
@@ -101,8 +121,6 @@ export function createRoomLifetime(deps: RoomLifetimeDeps): RoomLifetime {
       if (phase.name !== 'opening') phase = { name: 'opening', done: open() }
       await phase.done
     },
-    stop() {
-      if (phase.name === 'lingering') clearTimeout(phase.timer)
-    },
+    stop: stopLingering,
   }
 }

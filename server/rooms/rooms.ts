@@ -103,6 +103,8 @@ const JOIN_ATTEMPTS = 5
 const REPLIES = { width: 32, bytesPerTurn: 8 * 1024 * 1024, msPerTurn: 10 }
 /** Pages being read for rooms that open; members wait for them, so that they have places of their own. */
 const OPENINGS = { width: 64, bytesPerTurn: Number.POSITIVE_INFINITY, msPerTurn: 10 }
+/** Some 8 kB each. */
+const MAX_LINGERING = 5000
 const NOBODY: Member = { id: '' }
 
 export function createRooms(deps: RoomsDeps): Rooms {
@@ -111,6 +113,7 @@ export function createRooms(deps: RoomsDeps): Rooms {
   const local = new Map<string, LocalRoom>()
   const memberships = createMemberships()
   const behind = new Set<LocalRoom>()
+  const lingering = { count: 0, max: MAX_LINGERING }
   const checks = createPositionChecks({
     log,
     rooms: () => local.values(),
@@ -153,6 +156,7 @@ export function createRooms(deps: RoomsDeps): Rooms {
         ...deps,
         log: roomLog,
         budget,
+        lingering,
         behind,
         closed: () => local.delete(name),
       })

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { onTestFinished } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { createMemoryLog, createMemoryStore } from '../../server/broker/memory.ts'
 import { describeMessageLog } from './message-log.ts'
 
@@ -23,4 +23,18 @@ describeMessageLog('memory', async ({ dedupWindowMs = 600_000, contentWindowMs =
       store.rooms.delete(room)
     },
   }
+})
+
+test('D8 a room that was only asked about is soon forgotten, one in use or with messages is not', async () => {
+  vi.useFakeTimers()
+  onTestFinished(() => void vi.useRealTimers())
+  const store = createMemoryStore()
+  const retention = { logMax: 10, logTtlMs: 3_600_000, dedupWindowMs: 1000 }
+  const log = createMemoryLog(store, retention, { newEpoch: randomUUID })
+  onTestFinished(() => log.stop())
+  for (const room of ['asked about', 'in use']) await log.read(room, { kind: 'last', limit: 1 })
+  await log.subscribe('in use')
+  await log.append({ room: 'with messages', sender: 's', id: '1', content: '1' })
+  await vi.advanceTimersByTimeAsync(120_000)
+  expect([...store.rooms.keys()]).toEqual(['in use', 'with messages'])
 })

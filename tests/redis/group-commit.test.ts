@@ -4,6 +4,8 @@ import { beforeEach, expect, test } from 'vitest'
 import { type Connection, createConnection } from '../../server/broker/redis/connection.ts'
 import { createGroupCommit, type GroupCommit } from '../../server/broker/redis/group-commit.ts'
 import { roomKeys } from '../../server/broker/redis/keys.ts'
+import { callScript } from '../../server/broker/redis/script-call.ts'
+import { roomScripts } from '../../server/broker/redis/scripts.ts'
 import { eventually } from '../support/eventually.ts'
 import { type RedisServer, startRedis } from '../support/redis-server.ts'
 import { testScope } from '../support/test-scope.ts'
@@ -208,4 +210,23 @@ test('a clock that was put back does not end a room in use', async () => {
     expect(position.at).toBe(ahead)
     expect(Number(await redis.cli('PTTL', keys.log))).toBeGreaterThan(50_000)
   }
+})
+
+test('D8 a room that was only asked about is forgotten sooner than one with messages', async () => {
+  const weeks = 14 * 86_400_000
+  const command = connection.command
+  const kept = async () => Number(await redis.cli('PTTL', keys.meta))
+  const read = () =>
+    callScript(
+      command,
+      roomScripts(false).read,
+      [keys.meta, keys.log],
+      ['epoch', String(weeks), String(weeks), 'last', '1', '1000', '0', '', '', '0', keys.channel],
+    )
+  await read()
+  expect(await kept()).toBeLessThanOrEqual(3_600_000)
+  expect(await kept()).toBeGreaterThan(3_000_000)
+  await send('a message')
+  await read()
+  expect(await kept()).toBeGreaterThan(weeks - 60_000)
 })

@@ -28,6 +28,7 @@ export function setUpLocalRoom() {
   const note = (what: string) => void heard.push(what)
   const closed = vi.fn()
   const fillFailed = vi.fn()
+  const lingering = { count: 0, max: 1 }
   const budget = { maxBytes: 1000, usedBytes: 0 }
   const room = createLocalRoom(NAME, {
     log,
@@ -43,6 +44,7 @@ export function setUpLocalRoom() {
       labelled: true,
     },
     budget,
+    lingering,
     behind: new Set(),
     closed,
   })
@@ -62,6 +64,7 @@ export function setUpLocalRoom() {
     closed,
     fillFailed,
     budget,
+    lingering,
     others,
     /** Stores messages through another instance. */
     async send(count: number): Promise<Tail> {

@@ -136,11 +136,12 @@ describe('messages', () => {
     [{ body: 1, id: 'x'.repeat(129) }, 'id: must be at most 128 characters'],
     [{ body: 1, from: { name: 'x' } }, 'from.id: is missing'],
     [{ body: 1, from: 'me' }, 'from: must be an object'],
-    [[], 'body: '],
+    [[], 'body: must not be empty'],
+    [Array(101).fill({ body: 1 }), 'body: must be at most 100 entries'],
     [[{ body: 1 }, {}], '1.body: is missing'],
     [[{ body: 1 }, { body: 1, id: 7 }], '1.id: must be a string'],
     ['7', 'body: must be'],
-    ['{"body":', 'the request is malformed'],
+    ['{"body":', 'body: must be JSON'],
   ])('%j is refused: %s', async (body, message) => {
     const { call } = await open()
     const { status, reply } = await call('POST', '/api/rooms/r/messages', body)
@@ -159,7 +160,18 @@ describe('messages', () => {
     expect(await error('POST', path, { body: 'x'.repeat(70_000) })).toContain(
       '413 body: must be at',
     )
-    expect(await error('POST', path, { body: 'x'.repeat(3_000_000) })).toContain('413')
+    expect(await error('POST', path, { body: 'x'.repeat(3_000_000) })).toBe(
+      '413 body: must be at most 1048576 bytes',
+    )
+    expect(await error('POST', '/api/rooms/%ff/messages', { body: 1 })).toContain('400 path: must')
+    const json = 'application/json'
+    for (const [headers, named] of [
+      [{ 'content-type': `${json}; charset=latin1` }, 'content-type: the charset'],
+      [{ 'content-type': json, 'content-encoding': 'zstd' }, 'content-encoding: must be'],
+      [{ 'content-type': json, 'content-encoding': 'gzip' }, 'body: is not what'],
+    ] as const) {
+      expect(await error('POST', path, { body: 1 }, headers)).toContain(`400 ${named}`)
+    }
     expect(await error('POST', path, { body: 1 }, { 'content-type': 'text/plain' })).toContain(
       '400 content-type',
     )

@@ -109,6 +109,22 @@ describe('closing', () => {
     expect(budget.usedBytes).toBe(0)
   })
 
+  it('D8 beyond a number of rooms that linger, none more does', async () => {
+    const { enter, settle, subscribed, lingering } = setUpLocalRoom()
+    const release = await enter()
+    lingering.count = lingering.max
+    release()
+    await settle()
+    expect(subscribed()).toBe(false)
+    expect(lingering.count).toBe(lingering.max)
+    lingering.count = 0
+    const again = await enter()
+    again()
+    expect([subscribed(), lingering.count]).toEqual([true, 1])
+    await vi.advanceTimersByTimeAsync(LINGER_MS)
+    expect([subscribed(), lingering.count]).toEqual([false, 0])
+  })
+
   it('is called off by whoever comes while it lingers', async () => {
     const { room, send, enter, closed, log } = setUpLocalRoom()
     const release = await enter()

@@ -59,7 +59,9 @@ local kind, limit, max_bytes = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6])
 local epoch, tail, tail_at = load(meta)
 if not epoch then epoch, tail, tail_at = begin(meta, log, ARGV[1], ARGV[11]) end
 redis.call('PEXPIRE', log, ARGV[2])
-redis.call('PEXPIRE', meta, ARGV[3])
+-- One that was only asked about is soon forgotten (D8); those in use are read every minute.
+local kept = tonumber(ARGV[3])
+redis.call('PEXPIRE', meta, int(tail > 0 and kept or math.min(kept, 3600000)))
 local reply = { epoch, int(tail), tail_at, 'whole' }
 
 local function field(entry, name)
