@@ -4,6 +4,7 @@ import { createGateway } from '../../server/gateway.ts'
 import { eventually } from '../support/eventually.ts'
 import { freePort } from '../support/free-port.ts'
 import { type RedisSentinel, startRedisSentinel } from '../support/redis-sentinel.ts'
+import { redisQuote, startRedis } from '../support/redis-server.ts'
 import { testScope } from '../support/test-scope.ts'
 import { startConversation } from './conversation.ts'
 
@@ -46,6 +47,28 @@ describe('a primary and two replicas under Sentinels', () => {
     await ends()
     expect(await set.primary()).not.toBe(before)
     await eventually(() => gateways.every(({ health }) => health().redis.rooms.state === 'ok'))
+    await set.whole()
+  })
+
+  test('Sentinels that disagree: what most of them say counts, and any of them announces', async () => {
+    const own = testScope()
+    // One that is cut off from the others goes on naming what it knew; it is asked first.
+    const former = await startRedis(own, { requirepass: PASSWORD, rights: 'all' })
+    const cutOff = await startRedis(own, {
+      ...{ args: ['--sentinel'], rights: 'all', requirepass: SENTINEL_PASSWORD },
+      config: [
+        `sentinel monitor ${set.master} 127.0.0.1 ${former.port} 1`,
+        `sentinel auth-pass ${set.master} ${redisQuote(PASSWORD)}`,
+      ],
+    })
+    const hosts = `127.0.0.1:${cutOff.port},${set.hosts}`
+    const env = environment('disagree', { WEBSOCKET_SENTINEL_HOSTS: hosts, ROOM_ACK_REPLICAS: '2' })
+    const { goesOn, ends } = await startConversation(own, env, ROOMS)
+    await goesOn(10)
+    await set.failOver()
+    await goesOn(10)
+    await ends()
+    expect(await former.cli('KEYS', '*')).toBe('')
     await set.whole()
   })
 

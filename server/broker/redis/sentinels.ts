@@ -1,17 +1,21 @@
 import { type Address, ask, type Endpoint } from './client.ts'
 import { createConnection } from './connection.ts'
-import { type FailureKind, RedisFailure } from './failure.ts'
+import { asRedisFailure, type FailureKind, RedisFailure } from './failure.ts'
+import { nameOf } from './slots.ts'
 
 /** Which server is the primary now, by Sentinels that watch it. */
 export interface Sentinels {
   /**
-   * Asks one Sentinel after the other. The answer may be old: whoever connects there proves it by
-   * writing.
+   * What most Sentinels say: one that is cut off from the others may know of no change. The answer may
+   * be old: whoever connects there proves it by writing.
    *
    * @throws RedisFailure the most telling of their failures
    */
   locate(): Promise<Address>
-  /** Calls back when a Sentinel announces another primary: the old one may still answer. */
+  /**
+   * Calls back when a Sentinel announces another primary, or may have announced one while we could not
+   * hear it: the old one may still answer.
+   */
   onSwitch(listener: () => void): void
   close(): void
 }
@@ -20,11 +24,11 @@ export interface Sentinels {
 export interface SentinelsDeps {
   /** The name of the master in their configuration. */
   master: string
-  /** Read for each attempt, at least one. */
+  /** Read for each attempt: at least one, always as many. */
   endpoints: () => readonly Endpoint[]
 }
 
-/** One that is frozen does not keep us from asking the next: three of them take 2.4 s. */
+/** One that is frozen keeps nobody waiting for longer where the others do not agree. */
 const ANSWER_MS = 800
 /** Connections that come back together ask once: each question is a connection of its own (3 ms of CPU). */
 const ANSWER_HOLDS_MS = 150
@@ -32,9 +36,6 @@ const SWITCHED = '+switch-master'
 const MOST_TELLING: readonly FailureKind[] = ['wrongpass', 'noauth', 'noperm', 'sentinel', 'tls']
 
 export function createSentinels({ master, endpoints }: SentinelsDeps): Sentinels {
-  /** Who is asked first: whoever gave an answer that did not last is asked last. */
-  let next = 0
-  let watched = 0
   const listeners: (() => void)[] = []
   let answer: Promise<Address> | undefined
 
@@ -51,24 +52,29 @@ export function createSentinels({ master, endpoints }: SentinelsDeps): Sentinels
     return asked
   }
 
-  async function askAll(): Promise<Address> {
+  /** As soon as more than half of them agree; when all have answered, what most of them say. */
+  function askAll(): Promise<Address> {
     const all = endpoints()
+    const votes = new Map<string, { address: Address; count: number }>()
     const failures: RedisFailure[] = []
-    for (let asked = 0; asked < all.length; asked += 1) {
-      const endpoint = all[next++ % all.length]
-      if (endpoint === undefined) break
-      try {
-        return await askOne(endpoint)
-      } catch (error) {
-        failures.push(error instanceof RedisFailure ? error : new RedisFailure('other'))
+    return new Promise((resolve, reject) => {
+      async function vote(endpoint: Endpoint): Promise<void> {
+        try {
+          const address = await askOne(endpoint)
+          const said = votes.get(nameOf(address)) ?? { address, count: 0 }
+          said.count += 1
+          votes.set(nameOf(address), said)
+          if (said.count * 2 > all.length) resolve(address)
+        } catch (error) {
+          failures.push(asRedisFailure(error))
+        }
       }
-    }
-    const rank = ({ kind }: RedisFailure) => (MOST_TELLING.indexOf(kind) + 100) % 100
-    const [worst] = failures.sort((a, b) => rank(a) - rank(b))
-    const kind = worst?.kind ?? 'sentinel'
-    throw kind === 'sentinel'
-      ? new RedisFailure(kind)
-      : new RedisFailure(kind, { detail: 'asking the Sentinels' })
+      void Promise.all(all.map(vote)).then(() => {
+        const [first] = [...votes.values()].sort((a, b) => b.count - a.count)
+        if (first === undefined) reject(mostTelling(failures))
+        else resolve(first.address)
+      })
+    })
   }
 
   async function askOne(endpoint: Endpoint): Promise<Address> {
@@ -78,26 +84,45 @@ export function createSentinels({ master, endpoints }: SentinelsDeps): Sentinels
     return { host: String(reply[0]), port: Number(reply[1]) }
   }
 
-  // Any of them will do; the next one at every attempt. What it misses shows in failing probes.
-  const watcher = createConnection(
-    () => {
-      const all = endpoints()
-      const endpoint = all[watched++ % all.length]
-      if (endpoint === undefined) throw new RedisFailure('sentinel')
-      return endpoint
-    },
-    { up: () => undefined, failed: () => undefined },
-  )
-  watcher
-    .subscribe(SWITCHED, (message) => {
-      if (message.toString().split(' ')[0] !== master) return
-      for (const listener of listeners) listener()
-    })
-    .catch(() => undefined) // not connected yet: nothing to fail
+  function mayHaveSwitched(): void {
+    for (const listener of listeners) listener()
+  }
+
+  // All of them: the one that is cut off from the others announces nothing.
+  const watchers = endpoints().map((_, index) => {
+    const watcher = createConnection(
+      () => {
+        const endpoint = endpoints()[index]
+        if (endpoint === undefined) throw new RedisFailure('sentinel')
+        return endpoint
+      },
+      { up: mayHaveSwitched, failed: () => undefined },
+    )
+    watcher
+      .subscribe(SWITCHED, (message) => {
+        if (message.toString().split(' ')[0] === master) mayHaveSwitched()
+      })
+      .catch(() => undefined) // not connected yet: nothing to fail
+    return watcher
+  })
 
   return {
     locate,
     onSwitch: (listener) => void listeners.push(listener),
-    close: () => watcher.close(),
+    close() {
+      for (const watcher of watchers) watcher.close()
+    },
   }
+}
+
+function mostTelling(failures: RedisFailure[]): RedisFailure {
+  const rank = ({ kind }: RedisFailure) => {
+    const index = MOST_TELLING.indexOf(kind)
+    return index < 0 ? MOST_TELLING.length : index
+  }
+  const [worst] = failures.sort((a, b) => rank(a) - rank(b))
+  const kind = worst?.kind ?? 'sentinel'
+  return kind === 'sentinel'
+    ? new RedisFailure(kind)
+    : new RedisFailure(kind, { detail: 'asking the Sentinels' })
 }
