@@ -18,7 +18,7 @@ const room = 'labelled'
 const SLOW_MS = 300
 
 describe('labels', () => {
-  it('the same text of 50 clients on 3 instances is classified once; what comes later has its labels 10 times sooner', async () => {
+  it('the same text of 50 clients on 3 instances is classified once; what comes later waits for nobody', async () => {
     const scope = testScope()
     const redis = await startRedis(scope)
     const service = await startClassifier(scope, (text, response, request) =>
@@ -35,27 +35,19 @@ describe('labels', () => {
     if (watcher === undefined || other === undefined) return expect.fail()
     await watcher.ask('room:join', { room })
 
-    const begun = performance.now()
     const body = { text: 'Hello   there ' }
     await Promise.all(clients.map((client, i) => sendStored(client, { room, id: `${i}`, body })))
-    await watcher.next('room:labels')
-    const firstMs = performance.now() - begun
-    expect(firstMs).toBeGreaterThan(SLOW_MS)
     await eventually(() => watcher.received('room:labels').length === 50, { what: 'all labels' })
     expect(service.asked).toEqual(['Hello there'])
     const places = watcher.received<LabelsEvent>('room:labels').map(({ offset }) => offset)
     expect(places.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 50 }, (_, i) => i + 1))
 
-    // The best of some, since this machine does other things as well.
-    const laterMs: number[] = []
+    // `npm run bench -- cache` says how much sooner.
     for (let i = 0; i < 5; i++) {
-      const sent = performance.now()
       await sendStored(other, { room, id: `later ${i}`, body: { text: 'Hello there' } })
-      await eventually(() => watcher.received('room:labels').length === 51 + i, { intervalMs: 1 })
-      laterMs.push(performance.now() - sent)
     }
+    await eventually(() => watcher.received('room:labels').length === 55, { what: 'later labels' })
     expect(service.asked).toHaveLength(1)
-    expect(Math.min(...laterMs)).toBeLessThan(firstMs / 10)
   })
 
   it('follow their message, and are in history and in joins of every instance', async () => {

@@ -45,8 +45,6 @@ test('what a pattern means does not depend on how it is matched', () => {
   )
 })
 
-test('a hostile pattern takes no time', () => {
-  const started = performance.now()
+test('a hostile pattern does not take exponential time: it would not end', () => {
   expect(matches(`${'*a'.repeat(149)}b`, 'a'.repeat(200))).toBe(false)
-  expect(performance.now() - started).toBeLessThan(500)
 })
