@@ -1,9 +1,10 @@
-import { createPrivateKey, createSecretKey, type KeyObject } from 'node:crypto'
+import { createPrivateKey, type KeyObject } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { SignJWT } from 'jose'
 import { roomPatterns } from './option-access-types.ts'
 import { createOptionReader, type Environment } from './option-reader.ts'
 import { duration } from './option-types.ts'
+import { CURVES, readTokenKey } from './token-key.ts'
 
 /** Why no token was made, one line each; holds no value. */
 export class TokenProblem extends Error {}
@@ -29,14 +30,7 @@ export const tokenFlags = {
   },
 } as const
 
-/** A secret that tokens are checked with has at least so many bytes. */
-const MIN_SECRET_BYTES = 32
 const LIFETIME = duration('1s', '3650d')
-const CURVES: Readonly<Record<string, string>> = {
-  prime256v1: 'ES256',
-  secp384r1: 'ES384',
-  secp521r1: 'ES512',
-}
 
 /**
  * A token for tests, as a gateway with this environment takes it.
@@ -80,16 +74,9 @@ export async function makeToken(env: Environment, wishes: TokenWishes): Promise<
       const why = reader.problems.map(({ variable, message }) => `${variable} ${message}`)
       throw new TokenProblem(why.join('\n') || 'set JWT_SECRET_FILE, or give --key-file')
     }
-    const secret = Buffer.from(
-      Buffer.from(file)
-        .toString('latin1')
-        .replace(/\r?\n$/, ''),
-      'latin1',
-    )
-    if (secret.length < MIN_SECRET_BYTES) {
-      throw new TokenProblem(`JWT_SECRET_FILE must hold at least ${MIN_SECRET_BYTES} bytes`)
-    }
-    return { key: createSecretKey(secret), alg: 'HS256' }
+    const read = readTokenKey('JWT_SECRET_FILE', file)
+    if ('problem' in read) throw new TokenProblem(`JWT_SECRET_FILE ${read.problem}`)
+    return { key: read.key, alg: 'HS256' }
   }
 }
 

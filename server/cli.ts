@@ -13,7 +13,7 @@ import { optionGroups } from './options.ts'
 import { API_SCOPES, createApiKey } from './session/api-keys.ts'
 
 /** `EX_USAGE` and `EX_CONFIG` in the spirit of sysexits.h; 2 is what shells use for the former. */
-export const EXIT_USAGE = 2
+const EXIT_USAGE = 2
 export const EXIT_CONFIG = 78
 
 export interface CliIo {
@@ -123,7 +123,7 @@ export async function runCli(argv: readonly string[], io: CliIo): Promise<number
 }
 
 /** Usage and the option table, as `--help` prints them. */
-export function helpText(): string {
+function helpText(): string {
   const lines = ['Usage: roomwire [command]', '', 'Commands']
   for (const [name, { description, flags = {} }] of Object.entries(commands)) {
     lines.push(`  ${name.padEnd(16)}${description}`)

@@ -56,7 +56,7 @@ export function createGatewayHttp(
         ...messageRoutes({ rooms, events, maxBodyBytes }),
         ...roomRoutes({ rooms, roster }),
         ...claimRoutes(broker),
-        ...userRoutes({ control: () => control }),
+        ...userRoutes({ control }),
       ],
     }),
   })

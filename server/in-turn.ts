@@ -1,25 +1,29 @@
-/** Work of one kind, of which a bounded number runs at once (D8). Its owner may be this itself. */
-export interface Line {
-  underWay: number
+/** Counts work of one kind, of which a bounded number runs at once (D8). Its owner may be this itself. */
+export interface Semaphore {
+  running: number
   /** Those that wait, in order; undefined while there are none. */
-  inLine: (() => void)[] | undefined
+  queue: (() => void)[] | undefined
 }
 
 /** Does it once fewer than `atOnce` others run, after those that came before. */
-export async function inTurn<T>(line: Line, atOnce: number, work: () => Promise<T>): Promise<T> {
-  if (line.underWay >= atOnce) {
+export async function inTurn<T>(
+  semaphore: Semaphore,
+  atOnce: number,
+  work: () => Promise<T>,
+): Promise<T> {
+  if (semaphore.running >= atOnce) {
     await new Promise<void>((resolve) => {
-      line.inLine ??= []
-      line.inLine.push(resolve)
+      semaphore.queue ??= []
+      semaphore.queue.push(resolve)
     })
-  } else line.underWay += 1
+  } else semaphore.running += 1
   try {
     return await work()
   } finally {
-    const next = line.inLine?.shift()
+    const next = semaphore.queue?.shift()
     if (next === undefined) {
-      line.underWay -= 1
-      line.inLine = undefined
+      semaphore.running -= 1
+      semaphore.queue = undefined
     } else next() // takes over this place
   }
 }

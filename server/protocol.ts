@@ -11,9 +11,9 @@ export const MAX_ID_LENGTH = 128
 export const MAX_PENDING = 10_000
 /** Levels of arrays and objects in a body. */
 export const MAX_BODY_DEPTH = 100
-/** Messages that `room:join` and `room:history` return when no `limit` is given. */
+/** What `room:join`, `room:history` and `room:members` return when no `limit` is given. */
 export const DEFAULT_HISTORY = 50
-/** Largest `limit` of `room:join` and `room:history`. */
+/** Largest `limit` of `room:join`, `room:history` and `room:members`. */
 export const MAX_HISTORY = 1000
 /**
  * A place in a room's log: everything up to and including `offset` is behind it. `at` is the time of

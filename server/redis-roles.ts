@@ -58,8 +58,8 @@ const SENTINEL = ['PORT', 'USERNAME', 'PASSWORD', 'PASSWORD_FILE'] as const
 const TOPOLOGY = ['CLUSTER', ...SENTINEL.map((name) => `SENTINEL_${name}` as const)] as const
 
 /**
- * Both roles. One whose URL is unset is the other's target as a whole, Sentinels included, the same object; credentials
- * never travel to a host they were not given for.
+ * Both roles. One without a URL is the other's target, Sentinels included: the same object, so that roles
+ * can be compared by identity. Credentials never travel to a host they were not given for.
  */
 export function readRedisRoles(reader: OptionReader): {
   rooms: RedisTarget | undefined

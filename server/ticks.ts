@@ -1,6 +1,6 @@
 export const TICK_MS = 100
 
-/** @param elapsedMs since the tick before, whoever looked then; more than `TICK_MS` by what it is late */
+/** @param elapsedMs since the previous tick; what exceeds `TICK_MS` is lateness */
 export type Look = (elapsedMs: number) => void
 
 const looks = new Set<Look>()
@@ -15,9 +15,8 @@ function tick(): void {
 }
 
 /**
- * Calls `look` ten times a second, until the returned function is called. Everybody's look is in the same
- * turn of the event loop: an idle process spends its time on waking up, and did so for each of them.
- * Keeps no process alive.
+ * Calls `look` ten times a second, until the returned function is called. One timer for all: waking up is
+ * most of what an idle process does. Keeps no process alive.
  */
 export function everyTick(look: Look): () => void {
   looks.add(look)

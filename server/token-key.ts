@@ -12,7 +12,8 @@ export type TokenKeySource = 'JWT_SECRET_FILE' | 'JWT_PUBLIC_KEY_FILE'
 /** RFC 7518, 3.2: a secret is at least as long as the hash. */
 const SECRET_BYTES = { HS256: 32, HS384: 48, HS512: 64 } as const
 const RSA = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512']
-const CURVES: Readonly<Record<string, string>> = {
+/** Algorithms by curve. */
+export const CURVES: Readonly<Record<string, string>> = {
   prime256v1: 'ES256',
   secp384r1: 'ES384',
   secp521r1: 'ES512',

@@ -30,8 +30,6 @@ export interface Broker {
    * where Redis may evict it, or does not say; `memory` until this process ends.
    */
   durability(): 'durable' | 'best-effort' | 'memory'
-  /** Resolves when it has worked once. */
-  ready: Promise<void>
   /** Undefined while it works, else why not. Changes are told to `onTrouble`. */
   trouble(): string | undefined
   onTrouble(listener: () => void): void

@@ -32,7 +32,6 @@ export function createMemoryBroker(
     duplicates: createMemoryDuplicates(store),
     adapter: undefined,
     durability: () => 'memory',
-    ready: Promise.resolve(),
     producers: undefined,
     trouble: () => undefined,
     onTrouble: () => undefined,

@@ -1,5 +1,5 @@
 import type { Socket } from 'socket.io'
-import type { Line } from '../in-turn.ts'
+import type { Semaphore } from '../in-turn.ts'
 import type { ConnectionIds } from '../observability/events.ts'
 import type { Identity } from '../session/identity.ts'
 import type { Account } from './intake.ts'
@@ -7,10 +7,10 @@ import type { SocketMember } from './outlet.ts'
 
 /**
  * One connection, from its admission to its end. There may be many thousands that do nothing: what
- * only some need is made when they need it, and functions are shared. As a line it holds its replies with
- * messages that are being made.
+ * only some need is made when they need it, and functions are shared. It is also the
+ * semaphore of its replies that carry messages.
  */
-export interface Connection extends Line {
+export interface Connection extends Semaphore {
   readonly socket: Socket
   /** Replaced by a refresh: the same user, perhaps with other rights. */
   identity: Identity

@@ -1,7 +1,8 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Server, Socket } from 'socket.io'
-import { type ErrorCode, GatewayError, toWireError } from '../errors.ts'
+import { GatewayError, toWireError } from '../errors.ts'
 import type { Admission, Refusal } from './admission.ts'
+import { HTTP_STATUS } from './http-status.ts'
 
 export interface HandshakesDeps {
   admission: Admission
@@ -76,17 +77,12 @@ function busy(retryAfterMs: number): GatewayError {
   return new GatewayError('OVERLOADED', 'too many connections at once', { retryAfterMs })
 }
 
-const STATUS: Partial<Record<ErrorCode, readonly [number, string]>> = {
-  FORBIDDEN: [403, 'Forbidden'],
-  RATE_LIMITED: [429, 'Too Many Requests'],
-}
-
 /** Answers a handshake in place of engine.io, which knows only one way to refuse. */
 export function refuseHandshake(
   request: IncomingMessage & { res?: ServerResponse },
   error: GatewayError,
 ): void {
-  const [status, reason] = STATUS[error.code] ?? [503, 'Service Unavailable']
+  const status = HTTP_STATUS[error.code]
   const body = JSON.stringify({ ok: false, error: toWireError(error) })
   const { retryAfterMs } = error
   const headers = {
@@ -101,7 +97,7 @@ export function refuseHandshake(
     return
   }
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
-  socket.end(`HTTP/1.1 ${status} ${reason}\r\n${lines.join('')}\r\n${body}`, () => {
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join('')}\r\n${body}`, () => {
     socket.destroy()
   })
 }

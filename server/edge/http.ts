@@ -11,11 +11,12 @@ import express, {
 } from 'express'
 import helmet from 'helmet'
 import { pinoHttp } from 'pino-http'
-import { type ErrorCode, GatewayError, toWireError } from '../errors.ts'
+import { GatewayError, toWireError } from '../errors.ts'
 import { type Health, recordHealth } from '../observability/health.ts'
 import type { Logger } from '../observability/logger.ts'
 import type { Metrics } from '../observability/metrics.ts'
 import type { Operations } from '../observability/operations.ts'
+import { HTTP_STATUS } from './http-status.ts'
 import { operatorsOnly } from './operators.ts'
 import { opsRoutes } from './ops.ts'
 import { onlyWebSockets } from './upgrades.ts'
@@ -34,21 +35,6 @@ export interface HttpDeps {
   api: Router
   /** Begins to stop this instance. */
   drain: () => void
-}
-
-const STATUS: Readonly<Record<ErrorCode, number>> = {
-  BAD_REQUEST: 400,
-  UNAUTHORIZED: 401,
-  FORBIDDEN: 403,
-  NOT_FOUND: 404,
-  LIMIT_REACHED: 409,
-  TOO_LARGE: 413,
-  RATE_LIMITED: 429,
-  UNAVAILABLE: 503,
-  OUTCOME_UNKNOWN: 503,
-  OVERLOADED: 503,
-  DRAINING: 503,
-  INTERNAL: 500,
 }
 
 /**
@@ -194,7 +180,7 @@ const errorReply: ErrorRequestHandler = (error: unknown, request, response, next
   if (wire.code === 'INTERNAL') request.log.error({ err: error }, 'request failed')
   const { retryAfterMs } = wire
   if (retryAfterMs !== undefined) response.set('retry-after', `${Math.ceil(retryAfterMs / 1000)}`)
-  response.status(STATUS[wire.code]).json({ ok: false, error: wire })
+  response.status(HTTP_STATUS[wire.code]).json({ ok: false, error: wire })
 }
 
 /** Express and its body parser refuse bad requests with errors of their own. */

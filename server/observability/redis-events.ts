@@ -47,7 +47,7 @@ const LOG_IN: ReadonlySet<string> = new Set(['wrongpass', 'noauth'])
 
 /**
  * What happens to one Redis role, as metrics and as log lines: one line per change of state, then a
- * count. The system this replaces wrote 271 lines in two minutes about one wrong password.
+ * count.
  *
  * @param deps.address where this Redis is, `host:port/database`; in every line
  * @param deps.hint added where Redis refuses the password

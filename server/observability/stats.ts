@@ -130,7 +130,7 @@ function sumOf(counts: Readonly<Record<string, number>>): number {
   return Object.values(counts).reduce((sum, count) => sum + count, 0)
 }
 
-/** In the words of the system that operators know. */
+/** Fixed words: dashboards compare them. */
 export function cacheState({ state }: RedisHealth) {
   if (state === 'memory') return { status: 'memory', type: 'memory' } as const
   const status = state === 'ok' ? 'redis_connected' : 'redis_unavailable'

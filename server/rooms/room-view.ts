@@ -22,7 +22,6 @@ export interface RoomView {
   ): ComingOrGoing[]
   /** Forgets whoever is there through other instances only. */
   keepOnly(boots: ReadonlySet<string>): ComingOrGoing[]
-  boots(): Iterable<string>
 }
 
 /** Beyond this many members, coming and going is told to nobody. */
@@ -94,6 +93,5 @@ export function createRoomView(): RoomView {
         for (const boot of gone) instances?.delete(boot)
       })
     },
-    boots: () => instances?.keys() ?? [],
   }
 }

@@ -61,7 +61,7 @@ export interface Rooms {
   send(message: Append): Promise<Appended>
   /** @param asker those who ask at once are served in turns; each that names itself, by itself */
   history(room: string, before: number | undefined, limit: number, asker?: Member): Promise<Page>
-  /** The newest messages, or those after a place: `resume` says whether they continue it. */
+  /** The newest messages, or those after a place: `continuity` says whether they continue it. */
   read(room: string, query: Query): Promise<Page>
   /** Forgets the room's messages; members are told to start over (D6). */
   purge(room: string): Promise<Tail>

@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import { boundedBody } from '../bounded-body.ts'
 import { GatewayError } from '../errors.ts'
-import { inTurn, type Line } from '../in-turn.ts'
+import { inTurn, type Semaphore } from '../in-turn.ts'
 import type { Identity } from './identity.ts'
 import { forbidden, type RoomAction, type RoomPolicy, type Verdict } from './policy.ts'
 import { createRoomPatterns } from './room-patterns.ts'
@@ -37,7 +37,7 @@ export function createAuthorizerPolicy(options: AuthorizerPolicyOptions): RoomPo
     ttl: Math.max(1, options.cacheTtlMs),
   })
   const asking = new Map<string, Promise<Verdict>>()
-  const questions: Line = { underWay: 0, inLine: undefined }
+  const questions: Semaphore = { running: 0, queue: undefined }
 
   async function question(identity: Identity, action: RoomAction, room: string): Promise<boolean> {
     const response = await ask(options.url, {
@@ -96,7 +96,7 @@ export function createAuthorizerPolicy(options: AuthorizerPolicyOptions): RoomPo
       if (known !== undefined) return known || forbidden(action)
       const asked = asking.get(key)
       if (asked !== undefined) return asked
-      if ((questions.inLine?.length ?? 0) >= MAX_WAITING) return unavailable()
+      if ((questions.queue?.length ?? 0) >= MAX_WAITING) return unavailable()
       const verdict = decide(key, identity, action, room)
       asking.set(key, verdict)
       return verdict

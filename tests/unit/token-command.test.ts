@@ -75,3 +75,14 @@ test('what is missing or wrong is named, and nothing is repeated', async () => {
     expect(stderr).not.toContain('hunter2')
   }
 })
+
+test('a secret that a gateway would refuse makes no token', async () => {
+  const scope = testScope()
+  const { env } = await createIssuer(scope)
+  const { publicKey } = generateKeyPairSync('ed25519')
+  const file = env['JWT_SECRET_FILE'] ?? ''
+  await writeFile(file, publicKey.export({ type: 'spki', format: 'pem' }))
+  const { result, stdout, stderr } = await run(['--user', 'alice'], env)
+  expect({ result, stdout }).toEqual({ result: 2, stdout: '' })
+  expect(stderr).toContain('JWT_SECRET_FILE holds a PEM key or certificate, not a secret')
+})

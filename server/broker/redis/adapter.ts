@@ -23,8 +23,8 @@ export interface RoomsAdapter {
  * It is always the package's sharded adapter, over clients of ours: it subscribes to the channels of
  * local rooms only, where the classic one decodes the whole cluster's traffic. Outside a cluster plain
  * PUBLISH and SUBSCRIBE mean the same as the sharded commands, so that it also runs on Redis 6. The
- * adapter drops the promises of its subscriptions: ours never reject (facts: an unhandled TimeoutError
- * ended the process).
+ * adapter drops the promises of its subscriptions: ours never reject, or one that did would end the
+ * process.
  */
 export function createAdapter(link: RedisLink, keyPrefix: string): RoomsAdapter {
   const channelPrefix = `${keyPrefix}:io`

@@ -21,8 +21,8 @@ function appendText(retention: Retention): string {
   return `${LOAD}
 local LOG_MAX, LOG_TTL, META_TTL = '${logMax}', '${logTtl}', '${metaTtl}'
 local ID_TTL, BODY_TTL = '${dedupWindowMs}', '${contentWindowMs}'
--- TTLs are longer than asked for by a span, and renewed once in each: with every message they are a tenth
--- of this.
+-- Renewing TTLs with every message would be a tenth of this script's time: they are one span longer, and
+-- renewed once per span.
 local SPAN = ${logTtl} / ${TTL_SPANS}
 local meta, log = KEYS[1], KEYS[2]
 local count, own = #ARGV - 3, ARGV[3]

@@ -6,7 +6,7 @@ import { callScript } from './script-call.ts'
 import type { Script } from './scripts.ts'
 
 /** Where a cached value lives. Keys that are long, or that a hash tag cannot hold, are known by their hash. */
-export function cacheKeys(prefix: string, key: string): { value: string; claim: string } {
+function cacheKeys(prefix: string, key: string): { value: string; claim: string } {
   const tag = /^[\w.:/@+=,~-]{1,200}$/.test(key) ? key : `#${hash('sha256', key, 'base64url')}`
   return { value: `${prefix}:cache:{${tag}}`, claim: `${prefix}:cache:{${tag}}:claim` }
 }

@@ -82,7 +82,6 @@ export function createRedisBroker(
     adapter,
     producers: createProducers(link, options.producers, observer),
     durability: () => durability,
-    ready: link.ready,
     trouble: () =>
       link.state.name === 'ok'
         ? undefined

@@ -2,7 +2,7 @@ import { GatewayError } from '../../errors.ts'
 import { RedisFailure } from './failure.ts'
 
 /** What a caller of the log is told: nothing was changed. What is no failure of Redis stays as it is. */
-export function readError(error: unknown): unknown {
+function readError(error: unknown): unknown {
   if (!(error instanceof RedisFailure)) return error
   return new GatewayError('UNAVAILABLE', 'the message store cannot be reached', {
     cause: error,

@@ -53,7 +53,7 @@ export function createSlotMap(deps: SlotMapDeps): SlotMap {
   let closed = false
   const redirections = new Map<number, { to: Address; at: number }>()
 
-  /** True where this changed anything. */
+  /** Adopts the owners; tells of it where any changed. */
   function take(next: Topology['owners']): void {
     const known = new Map<string, Address>()
     let served = 0

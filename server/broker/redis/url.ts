@@ -41,7 +41,7 @@ export interface UserinfoPart {
 
 export type RedisUrlResult = { ok: true; url: RedisUrl } | { ok: false; problem: string }
 
-export const DEFAULT_REDIS_PORT = 6379
+const DEFAULT_REDIS_PORT = 6379
 
 const SCHEME = /^(redis|valkey)(s?):\/\//i
 const ADDRESS = /^(\[[^\]]*\]|[^:/?#[\]]*)(?::([^/?#]*))?(?:\/([^?#]*))?(?:\?(.*))?$/s

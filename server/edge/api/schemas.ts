@@ -37,6 +37,10 @@ export const storedMessage = z.object({
   from: sender,
   body: z.unknown().describe('Any JSON value.'),
   at: time,
+  labels: z
+    .record(z.string(), z.unknown())
+    .optional()
+    .describe('Of a message that was classified.'),
 })
 
 export const memberList = z.object({

@@ -13,7 +13,7 @@ const until = z
 const told = { 202: { description: 'Every instance acts within a second.', schema: z.object({}) } }
 
 /** People on any instance. */
-export function userRoutes({ control }: { control: () => Control }): Route[] {
+export function userRoutes({ control }: { control: Control }): Route[] {
   return [
     route({
       method: 'post',
@@ -29,7 +29,7 @@ export function userRoutes({ control }: { control: () => Control }): Route[] {
       }),
       replies: told,
       async handle({ params: { user }, body: { reconnect } }) {
-        await control().disconnectUser(user, { reconnect })
+        await control.disconnectUser(user, { reconnect })
         return { status: 202, body: {} }
       },
     }),
@@ -42,7 +42,7 @@ export function userRoutes({ control }: { control: () => Control }): Route[] {
       body: z.object({ until }),
       replies: told,
       async handle({ params: { user }, body }) {
-        await control().revoke({ user, ...(body.until !== undefined && { until: body.until }) })
+        await control.revoke({ user, ...(body.until !== undefined && { until: body.until }) })
         return { status: 202, body: {} }
       },
     }),
@@ -56,7 +56,7 @@ export function userRoutes({ control }: { control: () => Control }): Route[] {
       replies: told,
       async handle({ body }) {
         const { tokenId: id } = body
-        await control().revoke({
+        await control.revoke({
           tokenId: id,
           ...(body.until !== undefined && { until: body.until }),
         })
