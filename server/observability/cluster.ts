@@ -2,10 +2,10 @@ import { type InstanceDirectory, type InstanceSummary, KEEP_MS } from './directo
 import type { OperatorNotes } from './operator-notes.ts'
 
 /** `unknown`: the directory is away, so nobody can tell. */
-export type Presence = 'live' | 'silent' | 'stopped' | 'unknown'
+export type Liveness = 'live' | 'silent' | 'stopped' | 'unknown'
 
 export interface SeenInstance extends Omit<InstanceSummary, 'events'> {
-  presence: Presence
+  presence: Liveness
   /** Since its last sign of life. */
   ageMs: number
 }

@@ -29,7 +29,7 @@ export interface JoinRequest {
 }
 
 /** What a join is answered with: everything above it follows live, nothing else does (D5). */
-export interface Admission {
+export interface JoinAnswer {
   position: Tail
   recovered: boolean
   entries: Entry[]
@@ -45,7 +45,7 @@ export interface Rooms {
   join(
     member: Member,
     request: JoinRequest,
-    admit: (admission: Admission) => void,
+    admit: (admission: JoinAnswer) => void,
     stillThere: () => boolean,
   ): Promise<void>
   /** Idempotent, synchronous: no message follows. */
@@ -169,7 +169,7 @@ export function createRooms(deps: RoomsDeps): Rooms {
   async function answerFromMemory(
     room: LocalRoom,
     request: JoinRequest,
-  ): Promise<Admission | undefined> {
+  ): Promise<JoinAnswer | undefined> {
     const labels = room.catchUpOnLabels()
     if (labels !== undefined) await labels
     let answer = room.replica.answer(request.since, request.limit, false)
@@ -185,7 +185,7 @@ export function createRooms(deps: RoomsDeps): Rooms {
   async function answerFromLog(
     room: LocalRoom,
     { since, limit }: JoinRequest,
-  ): Promise<Admission | undefined> {
+  ): Promise<JoinAnswer | undefined> {
     const page = await log.read(
       room.name,
       since === undefined

@@ -1,6 +1,6 @@
 import type { Member, Outlet } from '../../server/rooms/local-room.ts'
 import type { Entry, Tail } from '../../server/rooms/message-log.ts'
-import type { Admission, Rooms } from '../../server/rooms/rooms.ts'
+import type { JoinAnswer, Rooms } from '../../server/rooms/rooms.ts'
 import type { Random } from '../chaos/random.ts'
 
 /** Somebody who is or was in a room, knows what they were given, and complains. */
@@ -14,7 +14,7 @@ export interface Person extends Member {
   readonly place: Tail | undefined
   message(room: string, epoch: string, entry: Entry): void
   reset(room: string, position: Tail): void
-  admitted(since: Tail | undefined, admission: Admission): void
+  admitted(since: Tail | undefined, admission: JoinAnswer): void
   /** A place they have been at since they last had to forget. */
   earlier(random: Random): Tail | undefined
   /** Holds what they have against what is stored, once all is quiet. */

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createMemoryLog, createMemoryStore } from '../../server/broker/memory.ts'
 import type { Outlet } from '../../server/rooms/local-room.ts'
 import type { MessageLog, Page } from '../../server/rooms/message-log.ts'
-import { type Admission, createRooms } from '../../server/rooms/rooms.ts'
+import { createRooms, type JoinAnswer } from '../../server/rooms/rooms.ts'
 import {
   type SimulationOptions,
   type SimulationResult,
@@ -141,7 +141,7 @@ describe('joining', () => {
       const { rooms, send } = setUp({
         message: (_room, { size }, _epoch, { offset }) => void (size > 0 && live.push(offset)),
       })
-      const admit = vi.fn<(admission: Admission) => void>()
+      const admit = vi.fn<(admission: JoinAnswer) => void>()
       const joining = rooms.join({ id: 'member' }, request, admit, always)
       // Each is delivered within the microtask that stores it.
       for (let sent = 0; sent < 3; sent += 1) {
@@ -170,7 +170,7 @@ describe('joining', () => {
     const truth = await log.read('room', { kind: 'resume', from: first, limit: 100, orLast: 50 })
     const entries = truth.entries.slice(0, 9).map((entry) => ({ ...entry, content: 'of before' }))
     stale = { ...truth, entries, tail: { ...truth.tail, offset: 10, at: truth.tail.at + 7 } }
-    const admit = vi.fn<(admission: Admission) => void>()
+    const admit = vi.fn<(admission: JoinAnswer) => void>()
     await rooms.join({ id: 'back' }, { ...request, since: first }, admit, always)
     expect(stale).toBeUndefined()
     expect(admit.mock.calls[0]?.[0]).toMatchObject({ recovered: true, entries: truth.entries })
