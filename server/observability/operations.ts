@@ -8,6 +8,7 @@ import type { Stretch } from './history.ts'
 import type { Logger } from './logger.ts'
 import type { Metrics } from './metrics.ts'
 import type { OperatorNotes } from './operator-notes.ts'
+import { rarely } from './rarely.ts'
 import { createSampler } from './sampler.ts'
 import { readStats, type Stats } from './stats.ts'
 import { createStormWatch } from './storms.ts'
@@ -68,6 +69,9 @@ export function createOperations(deps: {
     health,
     instances: () => cluster?.instances() ?? [],
     second: (back, connections) => storms.second(back, connections),
+    failed: rarely((unsaid, error: unknown) =>
+      deps.logger?.warn({ err: error, unsaid }, 'the metrics cannot be read'),
+    ),
   })
   const figure = (name: string) => sampler.history.latest[name] ?? 0
 

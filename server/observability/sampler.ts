@@ -47,6 +47,7 @@ export function createSampler(deps: {
   instances: () => readonly SeenInstance[]
   /** Told of each second's reconnections by cause. */
   second: (back: ReadonlyMap<string, number>, connections: number) => void
+  failed: (error: unknown) => void
   now?: () => number
 }): Sampler {
   const { metrics } = deps
@@ -130,9 +131,11 @@ export function createSampler(deps: {
   function sampleOnce(): void {
     if (sampling) return
     sampling = true
-    void sample().finally(() => {
-      sampling = false
-    })
+    sample()
+      .catch(deps.failed)
+      .finally(() => {
+        sampling = false
+      })
   }
 
   return {
