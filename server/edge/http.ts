@@ -186,13 +186,11 @@ const errorReply: ErrorRequestHandler = (error: unknown, request, response, next
 /** Express and its body parser refuse bad requests with errors of their own. */
 function asGatewayError(error: unknown): unknown {
   if (error instanceof GatewayError || !(error instanceof Error)) return error
-  const { status, type, limit, code } = error as Refusal
+  const { status, type, limit, errno } = error as Refusal
   if (typeof status !== 'number' || status < 400 || status > 499) return error
   if (status === 413) return new GatewayError('TOO_LARGE', `body: must be at most ${limit} bytes`)
-  return new GatewayError(
-    'BAD_REQUEST',
-    MALFORMED[type ?? code ?? error.name] ?? 'the request is malformed',
-  )
+  const kind = type ?? (errno === undefined ? error.name : 'content-encoding')
+  return new GatewayError('BAD_REQUEST', MALFORMED[kind] ?? 'the request is malformed')
 }
 
 /** An error of Express, its body parser, or zlib below that. */
@@ -200,13 +198,14 @@ interface Refusal extends Error {
   status?: unknown
   type?: string
   limit?: number
-  code?: string
+  /** Of zlib, whose codes differ by algorithm. */
+  errno?: number
 }
 
 const MALFORMED: Readonly<Record<string, string>> = {
   'entity.parse.failed': 'body: must be JSON',
   'charset.unsupported': 'content-type: the charset must be UTF-8',
-  'encoding.unsupported': 'content-encoding: must be gzip, deflate or br',
-  Z_DATA_ERROR: 'body: is not what content-encoding says',
+  'encoding.unsupported': 'content-encoding: must be gzip, deflate, br or none',
+  'content-encoding': 'body: is not what content-encoding says',
   URIError: 'path: must be percent-encoded UTF-8',
 }

@@ -167,8 +167,9 @@ describe('messages', () => {
     const json = 'application/json'
     for (const [headers, named] of [
       [{ 'content-type': `${json}; charset=latin1` }, 'content-type: the charset'],
-      [{ 'content-type': json, 'content-encoding': 'zstd' }, 'content-encoding: must be'],
+      [{ 'content-type': json, 'content-encoding': 'rot13' }, 'content-encoding: must be'],
       [{ 'content-type': json, 'content-encoding': 'gzip' }, 'body: is not what'],
+      [{ 'content-type': json, 'content-encoding': 'br' }, 'body: is not what'],
     ] as const) {
       expect(await error('POST', path, { body: 1 }, headers)).toContain(`400 ${named}`)
     }
