@@ -1,4 +1,5 @@
 import type { Retention } from '../retention.ts'
+import { NOW } from './now.ts'
 import { roomTtls, TTL_SPANS } from './room-ttls.ts'
 import { LOAD, publishing, type Script } from './scripts.ts'
 
@@ -27,8 +28,7 @@ local SPAN = ${logTtl} / ${TTL_SPANS}
 local meta, log = KEYS[1], KEYS[2]
 local count, own = #ARGV - 3, ARGV[3]
 local by_content = #KEYS > 2 + count
-local time = redis.call('TIME')
-local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+${NOW}
 local epoch, tail, tail_at = load(meta)
 -- Never an error, also where a key holds something else: nothing may fail after the first XADD.
 local firsts = redis.call('MGET', unpack(KEYS, 3))

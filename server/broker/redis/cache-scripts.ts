@@ -1,18 +1,15 @@
+import { NOW } from './now.ts'
 import { script } from './scripts.ts'
 
 /**
  * Values are strings `<fresh until> <text>`, times in ms of Redis' clock; they expire when they are no
  * longer to be served. A claim is a string that holds the claimant. Both share a hash tag.
  */
-const NOW = `
-local time = redis.call('TIME')
-local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-`
-
 /** KEYS value, claim. ARGV claimant, lease (ms). Returns { text, fresh, kept, claimed }; kept -1: no value. */
 export const lookUpScript = script(
   'cache-look-up',
-  `${NOW}
+  `
+${NOW}
 local value = redis.call('GET', KEYS[1])
 local text, fresh, kept = '', 0, -1
 if value then
@@ -30,7 +27,8 @@ return { text, fresh, kept, claimed and 1 or 0 }`,
 /** KEYS value, claim. ARGV claimant, fresh (ms), kept (ms), text. Returns 1, or 0 where the claim is gone. */
 export const putScript = script(
   'cache-put',
-  `${NOW}
+  `
+${NOW}
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], string.format('%.0f', now + tonumber(ARGV[2])) .. ' ' .. ARGV[4], 'PX', ARGV[3])
 redis.call('DEL', KEYS[2])

@@ -5,6 +5,7 @@ import {
   type Sighting,
 } from '../../observability/directory.ts'
 import type { RedisLink } from './link.ts'
+import { NOW } from './now.ts'
 import { callScript } from './script-call.ts'
 import { script } from './scripts.ts'
 
@@ -21,8 +22,7 @@ const MAX_INSTANCES = 256
 const EXCHANGE = script(
   'exchange',
   `
-local time = redis.call('TIME')
-local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+${NOW}
 local keep, most = tonumber(ARGV[3]), tonumber(ARGV[4])
 local all = redis.pcall('HGETALL', KEYS[1])
 if all.err then return {} end

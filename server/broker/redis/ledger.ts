@@ -1,13 +1,9 @@
 import { hash } from 'node:crypto'
 import { LEASE_MS, type UserLedger } from '../../session/user-ledger.ts'
 import type { RedisLink } from './link.ts'
+import { NOW } from './now.ts'
 import { callScript } from './script-call.ts'
 import { script } from './scripts.ts'
-
-const NOW = `
-local time = redis.call('TIME')
-local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-`
 
 /**
  * KEYS places: connections by the end of their lease. ARGV connection, most ('' for any number),
@@ -15,7 +11,8 @@ local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
  */
 const TAKE = script(
   'take',
-  `${NOW}
+  `
+${NOW}
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
 local most = tonumber(ARGV[2])
 if most and redis.call('ZCARD', KEYS[1]) >= most and not redis.call('ZSCORE', KEYS[1], ARGV[1]) then

@@ -1,3 +1,4 @@
+import { NOW } from './now.ts'
 import { script } from './scripts.ts'
 
 /**
@@ -13,8 +14,7 @@ import { script } from './scripts.ts'
  * Returns { '', held, ended boots, boot, age, remaining, instance, … } or { error }.
  */
 export const LEASES = `
-local time = redis.call('TIME')
-local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+${NOW}
 local function int(n) return string.format('%.0f', n) end
 local all = redis.pcall('HGETALL', KEYS[1])
 if all.err then return { all.err } end

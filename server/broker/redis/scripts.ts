@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { NOW } from './now.ts'
 
 /**
  * The room scripts. Each is one atomic step on one room, whose keys share a hash tag:
@@ -40,8 +41,7 @@ local function at_of(id) return string.sub(id, string.find(id, '-', 1, true) + 1
 const LOAD_OR_BEGIN = `${LOAD}
 local function begin(meta, log, epoch, channel)
   redis.call('UNLINK', log)
-  local time = redis.call('TIME')
-  local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+  ${NOW}
   redis.call('HSET', meta, 'e', epoch, 'o', '0', 'a', '0', 'b', int(now))
   redis.pcall('PUBLISH', channel, 'e' .. epoch .. ':0:0')
   return epoch, 0, '0'

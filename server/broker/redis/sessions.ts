@@ -6,6 +6,7 @@ import type {
   SessionStore,
 } from '../../session/sessions.ts'
 import type { RedisLink } from './link.ts'
+import { NOW } from './now.ts'
 
 /** How long an ended connection may be come back for, ms. */
 const TTL = '3600000'
@@ -32,8 +33,7 @@ const AGAIN_MS = 500
  * closed: does nothing for a connection that was taken out of a record that is still there.
  */
 const NOTE = `
-local time = redis.call('TIME')
-local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+${NOW}
 local ttl, live_ttl, most = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 
 local function opened(key, connection, at, home)
