@@ -4,7 +4,10 @@ import type { ManagerOptions, SocketOptions } from 'socket.io-client'
 export type Storage = 'indexeddb' | 'memory' | 'none'
 
 export interface ConnectOptions {
-  /** A token, or what fetches a fresh one: called before every connection, within the 15 s that it may take. */
+  /**
+   * A token, or what fetches a fresh one: called before every connection, within the 15 s that it may
+   * take.
+   */
   token?: string | (() => Promise<string>)
   /** What others see, 1 to 64 characters; gateways that check tokens take the token's. */
   name?: string

@@ -63,6 +63,16 @@ export class GatewayError extends Error {
   }
 }
 
+/**
+ * The system's code for why a `fetch` failed: `ECONNREFUSED`, `ENOTFOUND`; undefined where it has none.
+ * Its message may hold the URL, which may hold a key.
+ */
+export function fetchFailureCode(error: unknown): string | undefined {
+  return error instanceof Error
+    ? (error.cause as NodeJS.ErrnoException | undefined)?.code
+    : undefined
+}
+
 /** The wire form of any thrown value; what is not a GatewayError becomes an opaque `INTERNAL`. */
 export function toWireError(error: unknown): WireError {
   if (!(error instanceof GatewayError)) {

@@ -94,7 +94,7 @@ export function createMemoryLog(
   }
 
   /** Where it is by now: the epoch may have been renewed. */
-  function today({ tail }: StoredRoom, { position }: First): Tail {
+  function current({ tail }: StoredRoom, { position }: First): Tail {
     return { ...position, epoch: tail.epoch }
   }
 
@@ -105,14 +105,14 @@ export function createMemoryLog(
     const first = room.dedup.get(key)
     if (first !== undefined) {
       const repeat = first.by === self ? 'retry' : 'cross_instance'
-      return { position: today(room, first), duplicate: true, repeat }
+      return { position: current(room, first), duplicate: true, repeat }
     }
     const said = digest === undefined ? undefined : JSON.stringify([sender, digest])
     const same = said === undefined ? undefined : room.contents.get(said)
     if (same !== undefined) {
       // Acknowledged under this id too: a retry of it is a repeat also after the window (D2).
       room.dedup.set(key, { position: same.position, by: self, notedAt: now() })
-      return { position: today(room, same), duplicate: true, repeat: 'content' }
+      return { position: current(room, same), duplicate: true, repeat: 'content' }
     }
     // Never back, so that a clock that was set back does not expire ids early.
     const at = Math.max(now(), room.tail.at)

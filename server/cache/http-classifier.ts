@@ -14,6 +14,7 @@ import {
   wrap,
 } from 'cockatiel'
 import { BodyTooLong, boundedBody } from '../bounded-body.ts'
+import { fetchFailureCode } from '../errors.ts'
 import type { Labels } from '../protocol.ts'
 import {
   type Classifier,
@@ -160,12 +161,10 @@ function refusal(response: Response): ClassifierFailure {
   return new ClassifierFailure(kind, `status ${status}`, retryAfterMs)
 }
 
-/** What `fetch` throws may hold the URL, which may hold a key. */
 function asFailure(error: unknown, signal: AbortSignal): ClassifierFailure {
   if (error instanceof ClassifierFailure) return error
   if (signal.aborted) return new ClassifierFailure('timeout')
-  const cause = error instanceof Error ? (error.cause as NodeJS.ErrnoException) : undefined
-  return new ClassifierFailure('unreachable', cause?.code)
+  return new ClassifierFailure('unreachable', fetchFailureCode(error))
 }
 
 async function readAnswer(response: Response): Promise<unknown> {

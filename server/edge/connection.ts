@@ -7,8 +7,8 @@ import type { SocketMember } from './outlet.ts'
 
 /**
  * One connection, from its admission to its end. There may be many thousands that do nothing: what
- * only some need is made when they need it, and functions are shared. It is also the
- * semaphore of its replies that carry messages.
+ * only some need is made when they need it, and functions are shared. It is also the semaphore of its
+ * replies that carry messages.
  */
 export interface Connection extends Semaphore {
   readonly socket: Socket

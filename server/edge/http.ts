@@ -186,7 +186,7 @@ const errorReply: ErrorRequestHandler = (error: unknown, request, response, next
 /** Express and its body parser refuse bad requests with errors of their own. */
 function asGatewayError(error: unknown): unknown {
   if (error instanceof GatewayError || !(error instanceof Error)) return error
-  const { status, type, limit, errno } = error as Refusal
+  const { status, type, limit, errno } = error as ForeignError
   if (typeof status !== 'number' || status < 400 || status > 499) return error
   if (status === 413) return new GatewayError('TOO_LARGE', `body: must be at most ${limit} bytes`)
   const kind = type ?? (errno === undefined ? error.name : 'content-encoding')
@@ -194,7 +194,7 @@ function asGatewayError(error: unknown): unknown {
 }
 
 /** An error of Express, its body parser, or zlib below that. */
-interface Refusal extends Error {
+interface ForeignError extends Error {
   status?: unknown
   type?: string
   limit?: number

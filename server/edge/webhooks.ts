@@ -1,5 +1,6 @@
 import { createHmac, randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { fetchFailureCode } from '../errors.ts'
 
 /** What a backend is told of; `at` in ms since 1970. */
 export interface WebhookEvent {
@@ -66,7 +67,9 @@ export function createWebhooks(deps: WebhooksDeps): Webhooks {
 
   async function deliver(body: string): Promise<void> {
     for (let tried = 1; !ending.signal.aborted; tried += 1) {
-      const cause = await attempt(body).catch(causeOf)
+      const cause = await attempt(body).catch(
+        (error: unknown) => fetchFailureCode(error) ?? (error as Error).name,
+      )
       if (cause === undefined) return
       if (tried === ATTEMPTS) return outcome('given_up', cause)
       outcome('retried', cause)
@@ -93,11 +96,4 @@ export function createWebhooks(deps: WebhooksDeps): Webhooks {
     },
     stop: () => ending.abort(),
   }
-}
-
-/** By its code or name alone: a message may hold the URL, which may hold a key. */
-function causeOf(error: unknown): string {
-  const { cause, name } = error as Error
-  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
-  return typeof code === 'string' ? code : name
 }

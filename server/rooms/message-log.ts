@@ -140,7 +140,8 @@ export interface MessageLog {
 
   /**
    * Verifies many rooms' positions in as few round trips as possible, and keeps their logs from expiring.
-   * One that cannot be read, be it damaged or on a server that is away, is rejected without the others; the call itself is not.
+   * One that cannot be read, be it damaged or on a server that is away, is rejected without the others; the
+   * call itself is not.
    *
    * @param quick only compares positions with the rooms' ends, and keeps nothing: what is `whole` but
    *   not at the end is for a fill to verify
