@@ -10,9 +10,8 @@ import { testScope } from '../support/test-scope.ts'
 const UPGRADE = 'Host: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n'
 const KEY = 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n'
 
-async function open(gateway: GatewayProcess): Promise<Socket> {
-  const { hostname, port } = new URL(gateway.url)
-  const socket = connect(Number(port), hostname)
+async function open({ host, port }: GatewayProcess): Promise<Socket> {
+  const socket = connect({ host, port })
   socket.on('error', () => undefined)
   await once(socket, 'connect')
   return socket

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
 import type { Scope } from './scope.ts'
 
 export interface Exit {
@@ -12,6 +13,8 @@ export interface Exit {
 /** A running program whose output is kept, and which outlives neither its scope nor this process. */
 export interface Child {
   readonly pid: number
+  /** As it is read; who pauses or ends it keeps its lines from everybody. */
+  readonly stdout: Readable
   /** Every line of stdout and stderr so far, in order. */
   readonly lines: readonly string[]
   /** Resolves when the process has ended and its output was read; never rejects. */
@@ -72,6 +75,7 @@ export async function startChild(
 
   const self: Child = {
     pid,
+    stdout: child.stdout,
     lines,
     exited,
     get running() {

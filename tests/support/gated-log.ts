@@ -1,5 +1,6 @@
 import { GatewayError } from '../../server/errors.ts'
 import type { LogListener, MessageLog } from '../../server/rooms/message-log.ts'
+import { failedVerify } from './failed-verify.ts'
 
 type Operation = Exclude<keyof MessageLog, 'listen'>
 
@@ -55,9 +56,7 @@ export function createGatedLog(inner: MessageLog): GatedLog {
     append: (message) => call('append', () => inner.append(message)),
     read: (room, query) => call('read', () => inner.read(room, query)),
     verify: (positions) =>
-      call('verify', () => inner.verify(positions)).catch((reason) =>
-        positions.map(() => ({ status: 'rejected', reason })),
-      ),
+      call('verify', () => inner.verify(positions)).catch(failedVerify(positions)),
     renew: (room, epoch) => call('renew', () => inner.renew(room, epoch)),
     label: (room, message) => call('label', () => inner.label(room, message)),
     labels: (room, from, to) => call('labels', () => inner.labels(room, from, to)),

@@ -1,10 +1,11 @@
+import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { type Child, type Exit, startChild } from './child.ts'
 import { eventually } from './eventually.ts'
 import type { Scope } from './scope.ts'
 
 export const repositoryRoot = fileURLToPath(new URL('../../', import.meta.url))
-export const entryPoint = fileURLToPath(new URL('../../dist/server/main.js', import.meta.url))
+const entryPoint = fileURLToPath(new URL('../../dist/server/main.js', import.meta.url))
 
 /** A parsed line of the gateway's log. */
 export interface LogEntry {
@@ -32,6 +33,8 @@ export interface GatewayProcess {
   readonly running: boolean
   /** What it logged so far, parsed; lines that are not JSON are only in `output`. */
   readonly logs: readonly LogEntry[]
+  /** As it is read; who pauses or ends it keeps `logs` and `output` from what follows. */
+  readonly stdout: Readable
   /** Every raw line of stdout and stderr. */
   readonly output: readonly string[]
   readonly exited: Promise<Exit>
@@ -77,6 +80,7 @@ export async function startGateway(
       return child.running
     },
     logs: logs.entries,
+    stdout: child.stdout,
     output: child.lines,
     exited: child.exited,
     waitForLog: logs.waitFor,

@@ -1,8 +1,8 @@
 import { expect, vi } from 'vitest'
-import { createMemoryLog, createMemoryStore } from '../../server/broker/memory.ts'
 import { createLocalRoom, type Member } from '../../server/rooms/local-room.ts'
 import type { Tail } from '../../server/rooms/message-log.ts'
 import { createGatedLog } from './gated-log.ts'
+import { createMemoryLogs } from './memory-logs.ts'
 
 export const NAME = 'room'
 export const LINGER_MS = 1000
@@ -14,14 +14,7 @@ export const RING = 4
  * timers.
  */
 export function setUpLocalRoom() {
-  const store = createMemoryStore()
-  let epochs = 0
-  const open = () =>
-    createMemoryLog(
-      store,
-      { logMax: 1000, logTtlMs: 3_600_000, dedupWindowMs: 600_000 },
-      { newEpoch: () => `epoch${++epochs}` },
-    )
+  const { store, open } = createMemoryLogs()
   const others = open()
   const log = createGatedLog(open())
   const heard: string[] = []

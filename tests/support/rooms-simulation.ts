@@ -1,8 +1,8 @@
 import { vi } from 'vitest'
-import { createMemoryLog, createMemoryStore } from '../../server/broker/memory.ts'
 import { GatewayError } from '../../server/errors.ts'
 import { createRooms } from '../../server/rooms/rooms.ts'
 import { createRandom } from '../chaos/random.ts'
+import { createMemoryLogs } from './memory-logs.ts'
 import { createPerson, createPersonOutlet, type Person } from './simulated-person.ts'
 import { damageRoom } from './store-damage.ts'
 import { createTroublesomeLog, type Trouble, type TroublesomeLog } from './troublesome-log.ts'
@@ -68,14 +68,7 @@ export async function simulateRooms(options: SimulationOptions): Promise<Simulat
   }
   const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms)
 
-  const store = createMemoryStore()
-  let epochs = 0
-  const openStore = () =>
-    createMemoryLog(
-      store,
-      { logMax: 1000, logTtlMs: 3_600_000, dedupWindowMs: 600_000 },
-      { newEpoch: () => `epoch${++epochs}` },
-    )
+  const { store, open: openStore } = createMemoryLogs()
   const outsider = openStore()
   const instances = Array.from({ length: INSTANCES }, (_, index) => {
     const inner = openStore()

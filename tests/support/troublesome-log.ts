@@ -1,6 +1,7 @@
 import { GatewayError } from '../../server/errors.ts'
 import type { LogListener, MessageLog } from '../../server/rooms/message-log.ts'
 import type { Random } from '../chaos/random.ts'
+import { failedVerify } from './failed-verify.ts'
 
 /** How often things go wrong: probabilities, and the longest delay of a request, reply or frame. */
 export interface Trouble {
@@ -81,9 +82,7 @@ export function createTroublesomeLog(
     append: (message) => call(true, () => inner.append(message)),
     read: (room, query) => call(false, () => inner.read(room, query)),
     verify: (positions) =>
-      call(false, () => inner.verify(positions)).catch((reason) =>
-        positions.map(() => ({ status: 'rejected', reason })),
-      ),
+      call(false, () => inner.verify(positions)).catch(failedVerify(positions)),
     renew: (room, epoch) => call(true, () => inner.renew(room, epoch)),
     label: (room, message) => call(true, () => inner.label(room, message)),
     labels: (room, from, to) => call(false, () => inner.labels(room, from, to)),

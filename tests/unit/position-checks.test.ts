@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
-import { createMemoryLog, createMemoryStore } from '../../server/broker/memory.ts'
 import type { Tail } from '../../server/rooms/message-log.ts'
 import { createRooms } from '../../server/rooms/rooms.ts'
 import { createGatedLog } from '../support/gated-log.ts'
+import { createMemoryLogs } from '../support/memory-logs.ts'
 
 /** More than one batch of position checks. */
 const ROOMS = 1100
@@ -13,13 +13,7 @@ afterEach(() => void vi.useRealTimers())
 
 /** An instance with a member in many rooms, each of which misses a message that nothing follows. */
 async function setUp(options: { verifyEveryMs: number }) {
-  const store = createMemoryStore()
-  const open = () =>
-    createMemoryLog(
-      store,
-      { logMax: 1000, logTtlMs: 3_600_000, dedupWindowMs: 600_000 },
-      { newEpoch: () => 'epoch' },
-    )
+  const { store, open } = createMemoryLogs()
   const others = open()
   const inner = open()
   const log = createGatedLog(inner)
