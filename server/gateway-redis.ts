@@ -181,6 +181,11 @@ function watchPassword(
   return { rotation, file, roles }
 }
 
+const MAY_EVICT =
+  'the Redis that holds rooms may evict messages, or does not say: durability is best-effort; set maxmemory-policy noeviction'
+const NO_APPEND_ONLY_FILE =
+  'the Redis that holds rooms has no append-only file: a restart of it loses acknowledged messages, and their rooms begin anew; set appendonly yes'
+
 /** Where rooms live: in the Redis of that link, else in memory. */
 export function createBroker(
   config: Config,
@@ -218,11 +223,10 @@ export function createBroker(
         ),
     },
     {
-      evicting: (policy) =>
-        logger.warn(
-          { policy },
-          'the Redis that holds rooms may evict messages, or does not say: durability is best-effort; set maxmemory-policy noeviction',
-        ),
+      storage({ policy, appendOnly }) {
+        if (policy !== 'noeviction') logger.warn({ policy }, MAY_EVICT)
+        if (appendOnly === false) logger.warn(NO_APPEND_ONLY_FILE)
+      },
       ...producerEvents,
     },
   )

@@ -38,13 +38,18 @@ export interface Overrides extends Embedding {
   afterStore?: AfterStore
   /** Decides who may do what in which room, in place of the configured policy. */
   authorize?: Authorize
+  /**
+   * What the gateway answers on, such as an `https.Server`; `start` lets it listen unless it does, `stop`
+   * closes it. It must not have a listener for requests: give that to `app.use`.
+   */
+  server?: HttpServer
 }
 
 /** One instance. */
 export interface Gateway {
   /** The Socket.IO server: add handlers, namespaces and middleware of your own. */
   readonly io: Server
-  /** The Express application behind the probes. */
+  /** An Express application for routes of your own, which are asked after ours and before the chat page. */
   readonly app: Express
   readonly http: HttpServer
   readonly logger: Logger
@@ -117,6 +122,7 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
       instance: config.instanceId,
       version,
       durability: broker.durability,
+      appendOnly: broker.appendOnly,
       redis: links.health,
       connections: () => sockets.count,
       rooms: () => {
@@ -147,6 +153,7 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
     ...{ broker, rooms, roster, observability, operations, health },
     control: access.control,
     drain: () => void stop(),
+    server: overrides.server,
   })
   const { io, admission, sockets, status } = createGatewaySockets(config, {
     ...{ broker, rooms, roster, access, observability, operations, overload, gathering },
@@ -207,8 +214,10 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
         throw new Error('this gateway was stopped, which is for good: create another one')
       }
       await http.keysRead
-      http.server.listen({ port: config.port, host: config.host, backlog: ACCEPT_BACKLOG })
-      await once(http.server, 'listening')
+      if (!http.server.listening) {
+        http.server.listen({ port: config.port, host: config.host, backlog: ACCEPT_BACKLOG })
+        await once(http.server, 'listening')
+      }
       operations.start()
       void links.ready.then(() => {
         started = true

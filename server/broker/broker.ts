@@ -30,6 +30,8 @@ export interface Broker {
    * where Redis may evict it, or does not say; `memory` until this process ends.
    */
   durability(): 'durable' | 'best-effort' | 'memory'
+  /** Whether that Redis has an append-only file; undefined where it does not say, and in memory. */
+  appendOnly(): boolean | undefined
   /** Undefined while it works, else why not. Changes are told to `onTrouble`. */
   trouble(): string | undefined
   onTrouble(listener: () => void): void

@@ -32,6 +32,7 @@ export function createMemoryBroker(
     duplicates: createMemoryDuplicates(store),
     adapter: undefined,
     durability: () => 'memory',
+    appendOnly: () => undefined,
     producers: undefined,
     trouble: () => undefined,
     onTrouble: () => undefined,

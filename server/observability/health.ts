@@ -8,6 +8,8 @@ export interface Health {
   uptimeSeconds: number
   ready: boolean
   durability: 'durable' | 'best-effort' | 'memory'
+  /** Whether the Redis of the rooms has an append-only file; absent where that is unknown, and in memory. */
+  appendOnly?: boolean
   redis: { rooms: RedisHealth; cache: RedisHealth }
   connections: number
   rooms: { local: number; members: number; behind: number }
@@ -18,6 +20,7 @@ export interface HealthSource {
   instance: string
   version: string
   durability: () => Health['durability']
+  appendOnly: () => boolean | undefined
   redis: () => Health['redis']
   connections: () => number
   rooms: () => Health['rooms']
@@ -33,6 +36,7 @@ export function readHealth(source: HealthSource): Health {
   const down = redis.rooms.state === 'down' || redis.cache.state === 'down'
   const roomsWork = redis.rooms.state === 'ok' || redis.rooms.state === 'memory'
   const starting = !source.started()
+  const appendOnly = source.appendOnly()
   return {
     status: source.draining() ? 'draining' : starting ? 'starting' : down ? 'degraded' : 'ok',
     instance: source.instance,
@@ -40,6 +44,7 @@ export function readHealth(source: HealthSource): Health {
     uptimeSeconds: Math.round(performance.now() / 1000),
     ready: !source.draining() && !starting && (roomsWork || !source.readyFollowsRedis),
     durability: source.durability(),
+    ...(appendOnly !== undefined && { appendOnly }),
     redis,
     connections: source.connections(),
     rooms: source.rooms(),

@@ -50,7 +50,7 @@ describe('two instances behind HAProxy', () => {
       },
     })
   beforeAll(async () => {
-    redis = await startRedis(suite)
+    redis = await startRedis(suite, { appendonly: 'everysec' })
     gateways = await Promise.all([start('one'), start('two')])
     for (const gateway of gateways) await gateway.ready()
     balancer = await startHaproxy(suite, { backends: gateways })
@@ -187,6 +187,16 @@ describe('two instances behind HAProxy', () => {
       return source === `As ${back.instance} sees it` && presences[answering.instance] === 'silent'
     })
   })
+})
+
+test('a Redis that works and keeps nothing on its disk is not well', async () => {
+  const scope = testScope()
+  const redis = await startRedis(scope)
+  const gateway = await startInProcess(scope, { REDIS_URL: redis.url() })
+  const ops = await openOps(scope, browser, gateway.url)
+  const isSaid = async () => (await ops.tile('redis-rooms')).text.includes('Not on its disk')
+  await ops.until('the warning', isSaid)
+  await ops.page.getByText('Redis for rooms: not on its disk').waitFor()
 })
 
 test.each([

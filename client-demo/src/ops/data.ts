@@ -12,7 +12,12 @@ export interface OperationsData {
   stats: {
     connections: { current: number }
     redis: { rooms: RedisState; cache: RedisState }
-    instance: { status: string; durability: string }
+    instance: {
+      status: string
+      durability: string
+      /** Unknown where absent. */
+      appendOnly?: boolean
+    }
   }
 }
 

@@ -23,7 +23,7 @@ export function judge(data: OperationsData, recent: Recent): Record<TileName, Ve
   const { redis, connections } = data.stats
   const inAll = recent.last('connectionsAll', 2)
   return {
-    'redis-rooms': ofRedis(redis.rooms, data.now, 'bad'),
+    'redis-rooms': ofRoomsRedis(data),
     'redis-cache': ofRedis(redis.cache, data.now, 'warn'),
     instances: ofInstances(data),
     connections: {
@@ -50,6 +50,21 @@ export function sumUp(tiles: Record<TileName, Verdict>): Verdict {
   const troubles = [...bad, ...warn].map(([name, { value }]) => `${name}: ${value.toLowerCase()}`)
   if (troubles.length === 0) return { state: 'good', value: 'All is well', words: '' }
   return { state: bad.length > 0 ? 'bad' : 'warn', value: troubles.join(' · '), words: '' }
+}
+
+/** A Redis that works, and yet loses messages sooner or later, is not well. */
+function ofRoomsRedis({ now, stats: { redis, instance } }: OperationsData): Verdict {
+  const verdict = ofRedis(redis.rooms, now, 'bad')
+  if (redis.rooms.state !== 'ok') return verdict
+  if (instance.durability === 'best-effort') {
+    const words = 'Its maxmemory-policy is not noeviction, or it does not say'
+    return { state: 'warn', value: 'May evict messages', words }
+  }
+  if (instance.appendOnly === false) {
+    const words = 'It has no append-only file: a restart of it loses messages'
+    return { state: 'warn', value: 'Not on its disk', words }
+  }
+  return verdict
 }
 
 function ofRedis(redis: RedisState, now: number, whenDown: 'bad' | 'warn'): Verdict {

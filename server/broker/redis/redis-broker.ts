@@ -12,6 +12,7 @@ import { createRedisPresence } from './presence.ts'
 import { createProducers, type ProducersObserver, type ProducersOptions } from './producers.ts'
 import { createReplication } from './replication.ts'
 import { createRedisSessions } from './sessions.ts'
+import { type Storage, watchStorage } from './storage.ts'
 
 export interface RedisBrokerOptions extends RedisLogOptions {
   ackReplicas: number
@@ -19,8 +20,8 @@ export interface RedisBrokerOptions extends RedisLogOptions {
 }
 
 export interface RedisBrokerObserver extends ProducersObserver {
-  /** Redis turns out to evict keys, by this policy, or does not say: undefined. */
-  evicting(policy: string | undefined): void
+  /** How Redis turns out to keep what it has, at first and when that changes. */
+  storage(storage: Storage): void
 }
 
 /** Everything shared through the Redis of a link. */
@@ -29,21 +30,7 @@ export function createRedisBroker(
   options: RedisBrokerOptions,
   observer: RedisBrokerObserver,
 ): Broker {
-  let durability: 'durable' | 'best-effort' = 'best-effort'
-  let warnedOf: string | undefined
-
-  async function readEviction(): Promise<void> {
-    // Managed Redis may refuse INFO; what cannot be verified is not promised (D6).
-    const infos = await link.commandEach(['INFO', 'memory']).catch(() => [''])
-    const policies = infos.map((info) => /^maxmemory_policy:(\S+)/m.exec(String(info))?.[1])
-    const [policy] = policies.filter((each) => each !== 'noeviction')
-    const safe = policies.every((each) => each === 'noeviction')
-    durability = safe ? 'durable' : 'best-effort'
-    const problem = durability === 'durable' ? undefined : (policy ?? 'unknown')
-    if (problem !== undefined && problem !== warnedOf) observer.evicting(policy)
-    warnedOf = problem
-  }
-
+  const storage = watchStorage(link, observer.storage)
   const replication =
     options.ackReplicas > 0
       ? createReplication(link.dedicated(), {
@@ -51,9 +38,6 @@ export function createRedisBroker(
           key: (tag) => `${options.keyPrefix}:{${tag}}:ack:${options.instance}`,
         })
       : undefined
-
-  // A fail-over or a mended configuration shows after the next interruption at the latest.
-  link.onRestored(() => void readEviction())
 
   const log = createRedisLog(link, options, replication)
   const { adapter, follow, unfollow } = createAdapter(link, options.keyPrefix)
@@ -81,7 +65,8 @@ export function createRedisBroker(
     duplicates: createRedisDuplicates(link, options.keyPrefix),
     adapter,
     producers: createProducers(link, options.producers, observer),
-    durability: () => durability,
+    durability: () => (storage.current().policy === 'noeviction' ? 'durable' : 'best-effort'),
+    appendOnly: () => storage.current().appendOnly,
     trouble: () =>
       link.state.name === 'ok'
         ? undefined
@@ -89,6 +74,9 @@ export function createRedisBroker(
           ? `redis_${link.state.kind}`
           : 'starting',
     onTrouble: (listener) => link.onChange(listener),
-    stop: () => link.close(),
+    stop() {
+      storage.stop()
+      link.close()
+    },
   }
 }

@@ -303,7 +303,7 @@ export const rights: readonly Right[] = [
   {
     command: 'info',
     roles: ROOMS,
-    why: 'whether Redis may evict messages',
+    why: 'whether Redis may evict messages, and has them on its disk',
     without: 'durability is shown as best-effort',
     trial: () => ['INFO', 'memory'],
   },
