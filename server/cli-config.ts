@@ -11,6 +11,7 @@ export function shownConfig(config: Config): Record<keyof Config, unknown> {
     port: config.port,
     instanceId: config.instanceId,
     socketPath: config.socketPath,
+    chatPage: config.chatPage,
     rooms: shownTarget(config.rooms),
     cache: shownTarget(config.cache),
     redisKeyPrefix: config.redisKeyPrefix,

@@ -29,6 +29,8 @@ export interface Config extends AccessConfig {
   port: number
   instanceId: string
   socketPath: string
+  /** Whether `/` is the chat page. */
+  chatPage: boolean
   /** Where rooms live; undefined means in memory. */
   rooms: RedisTarget | undefined
   /** Where the cache lives; undefined means in memory. */
@@ -99,6 +101,7 @@ export function readConfig(
     port: reader.value('PORT'),
     instanceId: reader.value('INSTANCE_ID') ?? newInstanceId(),
     socketPath: reader.value('SOCKET_PATH'),
+    chatPage: reader.value('CHAT_PAGE'),
     rooms: home === 'memory' ? undefined : roles.rooms,
     cache: roles.cache,
     redisKeyPrefix: reader.value('REDIS_KEY_PREFIX'),

@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs'
+import type { Server } from 'node:http'
 import { fileURLToPath } from 'node:url'
 import type { Broker } from './broker/broker.ts'
 import type { Config } from './config.ts'
@@ -26,6 +27,7 @@ export interface GatewayHttpDeps {
   operations: Operations
   health: () => Health
   drain(): void
+  server: Server | undefined
 }
 
 /** Probes, metrics, pages, and the server API for whoever has a key. */
@@ -46,6 +48,7 @@ export function createGatewayHttp(
     ...{ logger, metrics, ...rest },
     pageDir: pageDir(),
     socketPath: config.socketPath,
+    chatPage: config.chatPage,
     operatorToken: config.operatorToken,
     api: apiRoutes({
       version,

@@ -165,6 +165,11 @@ export const options = {
       default: '/socket.io/',
       description: 'Path of the Socket.IO endpoint.',
     },
+    CHAT_PAGE: {
+      type: boolean,
+      default: 'true',
+      description: 'Whether / is the chat page.',
+    },
     ENABLE_WEBSOCKET_SUPPORT: {
       type: boolean,
       default: 'true',

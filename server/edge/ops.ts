@@ -1,11 +1,10 @@
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { type RequestHandler, Router } from 'express'
+import { Router } from 'express'
 import { GatewayError } from '../errors.ts'
 import type { Health } from '../observability/health.ts'
 import type { Operations } from '../observability/operations.ts'
 import { cacheState } from '../observability/stats.ts'
 import { operatorsOnly } from './operators.ts'
+import { opsPage } from './pages.ts'
 
 /**
  * The operations page, which anybody may have, and what it shows, which only operators may: `/ops`,
@@ -44,16 +43,6 @@ export function opsRoutes(deps: {
     response.json({ ...health, cache: cacheState(health.redis.cache) })
   })
   return router
-}
-
-function opsPage(pageDir: string): RequestHandler {
-  return async (_request, response) => {
-    const html = await readFile(join(pageDir, 'ops.html'), 'utf8').catch(() => undefined)
-    if (html === undefined) {
-      throw new GatewayError('NOT_FOUND', 'the operations page is not built: run npm run build')
-    }
-    response.type('html').set('cache-control', 'no-cache').send(html)
-  }
 }
 
 function readNumber(name: string, given: unknown): number {

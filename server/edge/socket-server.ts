@@ -33,7 +33,7 @@ export interface SocketServerOptions {
   draining: () => boolean
   overload: () => OverloadLevel
   connectRefused: HandshakesDeps['refused']
-  handshakeRefused: (reason: string) => void
+  handshakeRefused: ScreeningDeps['refused']
   screening: Omit<ScreeningDeps, 'refused'>
   /** Counts what arrives on a connection; undefined where nothing is limited. */
   watch: ((conn: EngineConnection) => void) | undefined

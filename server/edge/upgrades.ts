@@ -1,5 +1,6 @@
 import type { IncomingMessage, Server, ServerOptions } from 'node:http'
 import type { Duplex } from 'node:stream'
+import { TLSSocket } from 'node:tls'
 
 type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
 
@@ -55,5 +56,5 @@ function replay(server: Server, request: IncomingMessage, socket: Duplex, head: 
     if (!OFFER.test(name)) text += `${name}: ${value}\r\n`
   }
   socket.unshift(Buffer.concat([Buffer.from(`${text}\r\n`, 'latin1'), head]))
-  server.emit('connection', socket)
+  server.emit(socket instanceof TLSSocket ? 'secureConnection' : 'connection', socket)
 }

@@ -21,6 +21,16 @@ export interface Reconnection {
 /** Causes are read from a store that others may write to: as a label there are so many at most (D8). */
 const MAX_CAUSES = 30
 
+/** Any page may say one. */
+const MAX_SHOWN_ORIGIN = 200
+
+const RESET_CAUSES: Readonly<Record<string, string>> = {
+  trimmed: 'more came than its log keeps, while this instance could not read it',
+  broken: 'its log does not contain what members have seen: Redis has lost messages',
+  foreign:
+    'its log has begun anew: Redis has lost it, it was deleted, or another instance found it broken',
+}
+
 /** Where a log line belongs: the connection, never the session, which is a secret. */
 export interface ConnectionIds {
   connection: string
@@ -45,7 +55,13 @@ export function createEvents(deps: { logger: Logger; metrics: Metrics; notes: Op
     logger.info({ ...ids, reason, unsaid }, 'connection ended by its packet'),
   )
   const resetLine = rarely((unsaid, room: string, reason: string, members: number) =>
-    logger.warn({ room, reason, members, unsaid }, 'room reset'),
+    logger.warn({ room, reason, members, unsaid }, `room reset: ${RESET_CAUSES[reason] ?? reason}`),
+  )
+  const originLine = rarely((unsaid, origin: string) =>
+    logger.info(
+      { origin, unsaid },
+      'a page was refused: CORS_ALLOW_ORIGIN does not name its origin, which is not ours either',
+    ),
   )
   const webhookLine = rarely((unsaid, outcome: string, cause: string | undefined) =>
     logger.warn({ outcome, cause, unsaid }, 'a webhook was not delivered'),
@@ -157,9 +173,11 @@ export function createEvents(deps: { logger: Logger; metrics: Metrics; notes: Op
     webhookSecretUnusable(reason: string): void {
       logger.warn({ reason }, 'WEBHOOK_SECRET_FILE cannot be used; the secret from before goes on')
     },
-    handshakeRefused(reason: string): void {
+    /** @param origin of the page, where that is why: whoever set up the page looks here */
+    handshakeRefused(reason: string, origin?: string): void {
       metrics.packetsRefused.inc({ reason: label(reason) })
-      logger.debug({ reason }, 'handshake refused')
+      if (origin !== undefined) originLine(origin.slice(0, MAX_SHOWN_ORIGIN))
+      else logger.debug({ reason }, 'handshake refused')
     },
   }
 }

@@ -27,6 +27,7 @@ describe('options', () => {
         "auth": undefined,
         "cache": undefined,
         "cacheMemoryMax": 33554432,
+        "chatPage": true,
         "classifier": {
           "kind": "off",
         },
