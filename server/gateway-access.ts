@@ -7,6 +7,7 @@ import { createEntrance, type Entrance } from './edge/entrance.ts'
 import { createGate, type Gate } from './edge/gate.ts'
 import type { Gathering } from './edge/gathering.ts'
 import { createGuests, type Guests } from './edge/guests.ts'
+import { createIdentifying, type Identify } from './edge/identifying.ts'
 import { type Account, createIntake, type Intake } from './edge/intake.ts'
 import { createOrigins } from './edge/origins.ts'
 import type { RefreshDeps } from './edge/refresh.ts'
@@ -17,7 +18,11 @@ import type { AccessEvents } from './observability/access-events.ts'
 import type { ByeEvent } from './protocol.ts'
 import { type HeldSecret, holdSecret } from './secret-file.ts'
 import { createAllowances } from './session/allowance.ts'
-import { createAuthentication, NO_AUTHENTICATION } from './session/authentication.ts'
+import {
+  type Authentication,
+  createAuthentication,
+  NO_AUTHENTICATION,
+} from './session/authentication.ts'
 import { createAuthorizerPolicy } from './session/authorizer-policy.ts'
 import { createClaimsPolicy } from './session/claims-policy.ts'
 import { type Authorize, createHookPolicy } from './session/hook-policy.ts'
@@ -38,11 +43,11 @@ export interface Access {
   readonly gate: Gate
   readonly control: Control
   readonly screening: Omit<ScreeningDeps, 'refused'>
-  readonly refresh: Pick<RefreshDeps, 'authentication' | 'policy' | 'refreshed'>
+  readonly refresh: Pick<RefreshDeps, 'renew' | 'policy' | 'refreshed'>
   /** What `createSockets` takes of it. */
   readonly sockets: Pick<SocketsDeps, 'entrance' | 'account' | 'began' | 'ended'>
   /** Says who somebody is, and no more: for namespaces of an application. */
-  readonly identify: Entrance
+  readonly identifyGuest: Entrance
   readonly guests: Guests
   /** For each connection from its beginning; undefined where nothing is limited. */
   readonly watch: Intake['watch'] | undefined
@@ -55,6 +60,7 @@ export interface AccessDeps {
   events: AccessEvents
   gathering: Gathering
   authorize: Authorize | undefined
+  identify: Identify | undefined
   /** Requests were refused on their arrival; beside ours, `other`. */
   refusedEarly(event: string, count: number): void
   /** Not before the first connection. */
@@ -145,8 +151,15 @@ export function createAccess(config: Config, deps: AccessDeps): Access {
   }
 
   const credentials = createCredentials({ cookie: auth?.cookie, provenance })
-  const identify = createEntrance({
-    ...{ authentication, credentials, places: undefined },
+  const { identify, renew } =
+    deps.identify === undefined
+      ? byCredentials(authentication, credentials)
+      : createIdentifying(deps.identify, {
+          isRevoked: revocations.isRevoked,
+          failed: events.identifyFailed,
+        })
+  const identifyGuest = createEntrance({
+    ...{ identify, places: undefined },
     // A connection is counted once, in `/`; who was sent away is kept out everywhere.
     rates: rates && { admit: rates.admit, spend: async () => undefined },
   })
@@ -154,14 +167,14 @@ export function createAccess(config: Config, deps: AccessDeps): Access {
   return {
     policy,
     gate,
-    identify,
+    identifyGuest,
     guests,
     watch: intake?.watch,
     control: revocations.control,
     screening: { provenance, rates, address: addresses.of },
-    refresh: { authentication, policy, refreshed: tenure.holds },
+    refresh: { renew, policy, refreshed: tenure.holds },
     sockets: {
-      entrance: createEntrance({ authentication, credentials, places, rates }),
+      entrance: createEntrance({ identify, places, rates }),
       account: (socket, { sender }) => intake?.identified(socket, sender),
       began(connection) {
         tenure.holds(connection)
@@ -180,6 +193,18 @@ export function createAccess(config: Config, deps: AccessDeps): Access {
       places?.stop()
       rates?.stop()
     },
+  }
+}
+
+/** As `AUTH_MODE` says. */
+function byCredentials(
+  authentication: Authentication,
+  credentials: ReturnType<typeof createCredentials>,
+): { identify: Entrance; renew: RefreshDeps['renew'] } {
+  return {
+    identify: ({ handshake, request, id }) =>
+      authentication.identify(credentials(handshake.auth, request), id),
+    renew: ({ identity }, token) => authentication.refresh(identity, token),
   }
 }
 

@@ -96,7 +96,7 @@ export function createGatewaySockets(
       },
     },
   })
-  embed(io, embedding, { identify: access.identify, guests: access.guests, events })
+  embed(io, embedding, { identify: access.identifyGuest, guests: access.guests, events })
   broker.producers?.listen((producer, command) => {
     let reason: Refusal | undefined
     try {

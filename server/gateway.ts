@@ -9,6 +9,7 @@ import type { Config } from './config.ts'
 import { handOver, within } from './edge/drain.ts'
 import type { Embedding } from './edge/embedding.ts'
 import { createGathering } from './edge/gathering.ts'
+import type { Identify } from './edge/identifying.ts'
 import { createOverload } from './edge/overload.ts'
 import { createAccess } from './gateway-access.ts'
 import { createGatewayCache } from './gateway-cache.ts'
@@ -27,6 +28,7 @@ import type { Control } from './session/revocations.ts'
 
 export { type Config, ConfigError, readConfig } from './config.ts'
 export type { BeforeSend, Embedding, OnConnection, Outgoing } from './edge/embedding.ts'
+export type { Identified, Identify } from './edge/identifying.ts'
 export { GatewayError } from './errors.ts'
 
 /** Replaces a part of the gateway, for embedding and for tests. */
@@ -36,6 +38,8 @@ export interface Overrides extends Embedding {
   store?: MemoryStore
   /** Called with each message that this instance stored, at most once, after its delivery began. */
   afterStore?: AfterStore
+  /** Says who connects, in place of `AUTH_MODE`. */
+  identify?: Identify
   /** Decides who may do what in which room, in place of the configured policy. */
   authorize?: Authorize
   /**
@@ -111,6 +115,7 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
     gathering,
     refusedEarly: observability.events.refusedEarly,
     authorize: overrides.authorize,
+    identify: overrides.identify,
     sockets: () => sockets,
   })
 

@@ -1,8 +1,6 @@
-import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'socket.io'
 import { GatewayError, toWireError } from '../errors.ts'
 import type { Events } from '../observability/events.ts'
-import type { Authentication, Credentials } from '../session/authentication.ts'
 import type { Identity } from '../session/identity.ts'
 import type { Places } from '../session/places.ts'
 import type { RateLimits } from '../session/rates.ts'
@@ -11,8 +9,8 @@ import type { RateLimits } from '../session/rates.ts'
 export type Entrance = (socket: Socket) => Identity | Promise<Identity>
 
 export interface EntranceDeps {
-  authentication: Authentication
-  credentials(auth: unknown, request: IncomingMessage): Credentials
+  /** Tells who connects. */
+  identify: Entrance
   /** Undefined: a user may have any number of connections. */
   places: Places | undefined
   rates: Pick<RateLimits, 'admit' | 'spend'> | undefined
@@ -20,11 +18,7 @@ export interface EntranceDeps {
 
 /** @returns what throws, or rejects with, a GatewayError for whoever stays outside */
 export function createEntrance(deps: EntranceDeps): Entrance {
-  const { authentication, places, rates } = deps
-
-  const identify = (socket: Socket) =>
-    authentication.identify(deps.credentials(socket.handshake.auth, socket.request), socket.id)
-
+  const { identify, places, rates } = deps
   if (places === undefined && rates === undefined) return identify
 
   return async (socket) => {

@@ -15,6 +15,7 @@ import {
 } from '../protocol.ts'
 import type { Rooms } from '../rooms/rooms.ts'
 import type { Roster } from '../rooms/roster.ts'
+import { endOf } from '../session/identity.ts'
 import type { Connection } from './connection.ts'
 import type { createPreparation } from './embedding.ts'
 import type { Gate } from './gate.ts'
@@ -36,7 +37,7 @@ export interface HandlerDeps {
   state: () => GatewayState
   durability: () => Durability
   gate: Gate
-  refresh: Pick<RefreshDeps, 'authentication' | 'policy' | 'refreshed'>
+  refresh: Pick<RefreshDeps, 'renew' | 'policy' | 'refreshed'>
   /** Undefined: off, which costs nothing. */
   tracing: Tracing | undefined
   /** Gives the text of the body that is to be stored; undefined: the one that was sent. */
@@ -114,6 +115,7 @@ export function createHandlers(deps: HandlerDeps) {
 
   return {
     async hello({ identity }: Connection): Promise<HelloReply> {
+      const expiresAt = endOf(identity)
       return {
         protocol: PROTOCOL_VERSION,
         instance: deps.instance,
@@ -121,7 +123,7 @@ export function createHandlers(deps: HandlerDeps) {
         limits,
         state: deps.state(),
         durability: deps.durability(),
-        ...(identity.token && { expiresAt: identity.token.expiresAt }),
+        ...(expiresAt !== undefined && { expiresAt }),
       }
     },
 

@@ -1,14 +1,18 @@
 import { GatewayError } from '../errors.ts'
 import type { RefreshReply, Request } from '../protocol.ts'
 import type { Rooms } from '../rooms/rooms.ts'
-import type { Authentication } from '../session/authentication.ts'
-import type { Identity } from '../session/identity.ts'
+import { endOf, type Identity } from '../session/identity.ts'
 import type { RoomPolicy } from '../session/policy.ts'
 import type { Connection } from './connection.ts'
 import type { Gate } from './gate.ts'
 
 export interface RefreshDeps {
-  authentication: Authentication
+  /**
+   * The same person with a new token.
+   *
+   * @throws GatewayError UNAUTHORIZED; FORBIDDEN for a token of somebody else
+   */
+  renew(connection: Connection, token: string): Promise<Identity>
   policy: RoomPolicy | undefined
   gate: Gate
   rooms: Rooms
@@ -24,7 +28,7 @@ export interface RefreshDeps {
  * rights. Rooms that it gives no right to join are left, in the step in which it begins to count.
  */
 export function createRefresh(deps: RefreshDeps) {
-  const { authentication, policy, gate } = deps
+  const { policy, gate } = deps
 
   async function may(
     identity: Identity,
@@ -64,7 +68,7 @@ export function createRefresh(deps: RefreshDeps) {
     { token }: Request<'auth:refresh'>,
   ): Promise<RefreshReply> => {
     await gate.charge(connection)
-    const identity = await authentication.refresh(connection.identity, token)
+    const identity = await deps.renew(connection, token)
     const verdicts = policy === undefined ? new Map() : await verdictsFor(identity, connection)
     const rooms = (kept: Kept) => [...verdicts.keys()].filter((room) => verdicts.get(room) === kept)
     const lost = rooms('lost')
@@ -75,7 +79,7 @@ export function createRefresh(deps: RefreshDeps) {
     for (const room of lost) deps.leave(connection, room)
     for (const room of rooms('unseen')) deps.unwatch(connection, room)
     deps.refreshed(connection)
-    const expiresAt = identity.token?.expiresAt ?? 0
+    const expiresAt = endOf(identity) ?? 0
     return lost.length === 0 ? { expiresAt } : { expiresAt, left: lost }
   }
 }

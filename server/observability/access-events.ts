@@ -22,6 +22,7 @@ export function createAccessEvents(deps: { logger: Logger; metrics: Metrics }) {
       metrics.expelled.inc({ code })
     },
     revocationsUnknown: failing('revocations', 'the revocations cannot be read'),
+    identifyFailed: failing('identify', 'it could not be told who connects'),
     authorizeFailed: failing('authorize', 'it could not be told who may do what'),
     /** @param file the variable that names it */
     keyFile: (file: string) => ({

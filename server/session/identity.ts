@@ -25,7 +25,7 @@ export interface VerifiedToken {
   id: string | undefined
   /** ms since 1970; a token that does not say is of unknown age: older than everything. */
   issuedAt: number
-  /** ms since 1970: a live connection ends then, unless it is refreshed. */
+  /** ms since 1970: a live connection ends then, unless it is refreshed. Infinity: never. */
   expiresAt: number
   claims: Readonly<Record<string, unknown>>
 }
@@ -46,6 +46,11 @@ export function identify(auth: unknown, connection: string): Identity {
 export function identityOf(holder: TokenHolder, session: string | undefined): Identity {
   const { user: id, name, token } = holder
   return { user: name === undefined ? { id } : { id, name }, sender: `u:${id}`, session, token }
+}
+
+/** When a connection ends by itself, ms since 1970; undefined: it does not. */
+export function endOf({ token }: Identity): number | undefined {
+  return token !== undefined && Number.isFinite(token.expiresAt) ? token.expiresAt : undefined
 }
 
 /** @throws GatewayError BAD_REQUEST naming the field */

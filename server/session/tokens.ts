@@ -100,7 +100,7 @@ export function createTokens(deps: TokensDeps): Tokens {
       }
       const claims = await payloadOf(text)
       const user = own(claims, userClaim)
-      if (typeof user !== 'string' || !isId(user)) {
+      if (typeof user !== 'string' || !isUserId(user)) {
         const message = `token: ${userClaim} must be a string of 1 to ${MAX_ID_LENGTH} characters`
         throw new GatewayError('UNAUTHORIZED', message)
       }
@@ -110,7 +110,7 @@ export function createTokens(deps: TokensDeps): Tokens {
       }
       return {
         user,
-        name: nameOf(own(claims, nameClaim)),
+        name: shownName(own(claims, nameClaim)),
         token: {
           id: typeof jti === 'string' ? jti : undefined,
           issuedAt: iat * 1000,
@@ -149,12 +149,12 @@ function own(claims: JWTPayload, name: string): unknown {
   return Object.hasOwn(claims, name) ? claims[name] : undefined
 }
 
-function isId(user: string): boolean {
+export function isUserId(user: string): boolean {
   return user.length > 0 && user.length <= MAX_ID_LENGTH && user.isWellFormed()
 }
 
 /** A name is for show: one that is too long is cut, one that is none is left out. */
-function nameOf(name: unknown): string | undefined {
+export function shownName(name: unknown): string | undefined {
   if (typeof name !== 'string') return undefined
   return name.slice(0, MAX_NAME_LENGTH).toWellFormed().trim() || undefined
 }

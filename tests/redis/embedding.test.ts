@@ -1,62 +1,69 @@
 import { io } from 'socket.io-client'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { startApplication as startMoved } from '../../examples/moved-application/after.ts'
 import { startApplication as startOriginal } from '../../examples/moved-application/before.ts'
+import type { Identify } from '../../server/edge/identifying.ts'
 import { GatewayError } from '../../server/errors.ts'
 import { createLogger } from '../../server/observability/logger.ts'
 import type { RoomMessage } from '../../server/protocol.ts'
 import { connectClient } from '../support/client.ts'
 import { eventually } from '../support/eventually.ts'
-import { freePort } from '../support/free-port.ts'
 import { startInProcess } from '../support/in-process.ts'
 import { createIssuer } from '../support/issuer.ts'
 import { startRedis } from '../support/redis-server.ts'
 import type { Scope } from '../support/scope.ts'
 import { testScope } from '../support/test-scope.ts'
 
-/** What the application does for two of its people, before and after. */
+type Application = typeof startMoved
+
+/** What the application does for two of its people, on two instances, before and after. */
 async function useIt(scope: Scope, urls: readonly [string, string]): Promise<void> {
-  const [ann, ben] = await Promise.all(urls.map((url) => connectClient(scope, url)))
-  if (ann === undefined || ben === undefined) throw new Error('two clients')
-  expect(await ann.socket.timeout(5000).emitWithAck('time')).toBeGreaterThan(1e12)
+  const enter = (url: string, id: string) =>
+    connectClient(scope, url, { auth: { ticket: `ticket of ${id}` } })
+  const [ann, ben] = await Promise.all([enter(urls[0], 'ann'), enter(urls[1], 'ben')])
   for (const { socket } of [ann, ben]) await socket.timeout(5000).emitWithAck('chat:join', 'den')
   await ann.socket.timeout(5000).emitWithAck('chat:say', 'den', ' hello ')
-  expect(await ben.next('chat:said')).toEqual({ room: 'den', text: 'hello' })
-  expect(await ann.next('chat:said')).toEqual({ room: 'den', text: 'hello' })
+  const said = { room: 'den', text: 'hello', from: 'Ann' }
+  expect(await ben.next('chat:said')).toEqual(said)
+  expect(await ann.next('chat:said')).toEqual(said)
   const long = 'x'.repeat(201)
   expect(await ann.socket.timeout(5000).emitWithAck('chat:say', 'den', long)).toBe('too long')
-  const admin = await connectClient(scope, `${urls[0]}/admin`)
-  expect(await admin.socket.timeout(5000).emitWithAck('count')).toBeGreaterThanOrEqual(2)
+  const admin = await enter(`${urls[0]}/admin`, 'ann')
+  expect(await admin.socket.timeout(5000).emitWithAck('count')).toBe(2)
+  expect(await (await fetch(`${urls[1]}/rules`)).json()).toEqual({ maxLength: 200 })
+  for (const namespace of ['', '/admin']) {
+    const stranger = enter(`${urls[0]}${namespace}`, 'nobody')
+    await expect(stranger).rejects.toMatchObject({ cause: { message: 'sign in first' } })
+  }
 }
 
-test('the example: an application as it was, and moved behind two instances', async () => {
+test('the example: an application as it was, and moved, on two instances', async () => {
   const scope = testScope()
-  const port = await freePort()
-  const original = await startOriginal(port)
-  scope.defer(() => original.stop())
-  const before = `http://127.0.0.1:${port}`
-  await useIt(scope, [before, before])
-
-  const redis = await startRedis(scope)
-  const start = async (instance: string) => {
-    const application = await startMoved({
+  const redis = await startRedis(scope, { rights: 'all' })
+  const start = async (application: Application, instance: string) => {
+    const { port, stop } = await application({
       ...{ HOST: '127.0.0.1', PORT: '0', LOG_LEVEL: 'silent', ...quick },
       ...{ INSTANCE_ID: instance, REDIS_URL: redis.url() },
     })
-    scope.defer(() => application.stop())
-    const url = `http://127.0.0.1:${application.port}`
+    scope.defer(stop)
+    return `http://127.0.0.1:${port}`
+  }
+  await useIt(scope, [await start(startOriginal, 'one'), await start(startOriginal, 'two')])
+
+  const after = [await start(startMoved, 'one'), await start(startMoved, 'two')] as const
+  for (const url of after) {
     const isReady = async () => (await fetch(`${url}/health/ready`)).ok
     await eventually(isReady, { what: 'a ready application' })
-    return url
   }
-  const after = [await start('one'), await start('two')] as const
   await useIt(scope, after)
 
   // And what it could not do before.
-  const [cleo, dan] = await Promise.all(after.map((url) => connectClient(scope, url)))
+  const auth = { ticket: 'ticket of ben' }
+  const [cleo, dan] = await Promise.all(after.map((url) => connectClient(scope, url, { auth })))
   await dan?.ask('room:join', { room: 'den' })
   await cleo?.ask('room:send', { room: 'den', id: '1', body: 'stored' })
-  expect((await dan?.next<RoomMessage>('room:message'))?.body).toBe('stored')
+  const stored = { body: 'stored', from: { id: 'ben', name: 'Ben' } }
+  expect(await dan?.next<RoomMessage>('room:message')).toMatchObject(stored)
 })
 
 const quick = { DRAIN_NOTICE: '0ms', DRAIN_PERIOD: '0ms', SHUTDOWN_TIMEOUT: '2s' }
@@ -139,4 +146,86 @@ test('onConnection and namespaces are told who it is; a token that is missing st
     stranger.on('connect_error', resolve),
   )
   expect(refused.data?.code).toBe('UNAUTHORIZED')
+})
+
+describe('identify', () => {
+  const tickets: Record<string, unknown> = {
+    ann: { id: 'ann', name: 'Ann', claims: { team: 'red' } },
+    brief: () => ({ id: 'brief', expiresAt: Date.now() + 1000 }),
+    stranger: () => {
+      throw new GatewayError('UNAUTHORIZED', 'ticket: is not known')
+    },
+    bug: () => {
+      throw new TypeError('with internals')
+    },
+    nobody: undefined,
+    'a number': { id: 7 },
+    'too long': { id: 'x'.repeat(129) },
+    'a word as its end': { id: 'ann', expiresAt: 'soon' },
+  }
+  const identify: Identify = ({ auth }) => {
+    const found = tickets[auth['ticket']]
+    return typeof found === 'function' ? found() : found
+  }
+
+  test('tells members who wrote, policies what it knows, and may be asked anew with a token', async () => {
+    const scope = testScope()
+    const seen: unknown[] = []
+    const { url, control } = await startInProcess(
+      scope,
+      {},
+      {
+        async identify(handshake) {
+          if (handshake.auth['token'] === 'of another') return { id: 'ben' }
+          return identify(handshake)
+        },
+        authorize(identity, _action, room) {
+          seen.push(identity.token?.claims)
+          return room === 'red'
+        },
+      },
+    )
+    const auth = { ticket: 'ann' }
+    const client = await connectClient(scope, url, { auth, session: 's' })
+    const hello = await client.ask('gateway:hello', {})
+    expect(hello.user).toEqual({ id: 'ann', name: 'Ann' })
+    expect(hello).not.toHaveProperty('expiresAt')
+    await client.ask('room:join', { room: 'red' })
+    expect(await client.request('room:join', { room: 'blue' })).toMatchObject({ ok: false })
+    await client.ask('room:send', { room: 'red', id: '1', body: 1 })
+    expect(await client.next('room:message')).toMatchObject({ from: { id: 'ann', name: 'Ann' } })
+    expect(seen).toContainEqual({ team: 'red' })
+    await client.ask('auth:refresh', { token: 'a fresh one' })
+    const others = await client.request('auth:refresh', { token: 'of another' })
+    expect(others).toMatchObject({ error: { code: 'FORBIDDEN' } })
+    // The same user's id with another session is the same sender (D2).
+    const second = await connectClient(scope, url, { auth, session: 'another' })
+    const again = await second.ask('room:send', { room: 'red', id: '1', body: 1 })
+    expect(again.duplicate).toBe(true)
+    await control.revoke({ user: 'ann' })
+    expect(await client.next('gateway:bye')).toMatchObject({ code: 'TOKEN_REVOKED' })
+  })
+
+  test('ends a connection when it says so, and its client comes back', async () => {
+    const scope = testScope()
+    const { url } = await startInProcess(scope, {}, { identify })
+    const client = await connectClient(scope, url, { auth: { ticket: 'brief' } })
+    expect(await client.next('gateway:bye')).toMatchObject({ code: 'TOKEN_EXPIRED' })
+    await client.next('disconnect')
+    await client.next('connect')
+  })
+
+  test.each([
+    ['stranger', 'UNAUTHORIZED', 'ticket: is not known'],
+    ['bug', 'UNAVAILABLE', 'user: it cannot be told now who you are'],
+    ['nobody', 'UNAVAILABLE', 'user: it cannot be told now who you are'],
+    ['a number', 'UNAVAILABLE', 'user: it cannot be told now who you are'],
+    ['too long', 'UNAVAILABLE', 'user: it cannot be told now who you are'],
+    ['a word as its end', 'UNAVAILABLE', 'user: it cannot be told now who you are'],
+  ])('%s stays outside: %s', async (ticket, code, message) => {
+    const scope = testScope()
+    const { url } = await startInProcess(scope, {}, { identify })
+    const connected = connectClient(scope, url, { auth: { ticket }, reconnection: false })
+    await expect(connected).rejects.toMatchObject({ cause: { message, data: { code } } })
+  })
 })

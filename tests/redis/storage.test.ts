@@ -9,7 +9,8 @@ test('D1: what Redis keeps is said where it is asked, and warned of; a mended se
   const redis = await startRedis(scope, { config: ['maxmemory-policy allkeys-lru'] })
   const gateway = await startGateway(scope, { env: { REDIS_URL: redis.url() } })
   await gateway.ready()
-  const health = async () => (await fetch(`${gateway.url}/health`)).json()
+  const health = async (): Promise<{ appendOnly?: boolean }> =>
+    (await fetch(`${gateway.url}/health`)).json() as never
   await gateway.waitForLog(({ msg, policy }) => /may evict/.test(msg) && policy === 'allkeys-lru')
   await gateway.waitForLog(({ msg, level }) => /append-only file/.test(msg) && level === 40)
   expect(await health()).toMatchObject({ durability: 'best-effort', appendOnly: false })

@@ -30,6 +30,8 @@ export interface ClientOptions
   session?: string
   name?: string
   token?: string
+  /** Further fields of the handshake. */
+  auth?: Readonly<Record<string, unknown>>
   /** WebSocket alone unless given. */
   transports?: ('websocket' | 'polling')[]
   connectTimeoutMs?: number
@@ -68,7 +70,7 @@ export async function connectClient(
   url: string,
   options: ClientOptions = {},
 ): Promise<Client> {
-  const { session, name, token, connectTimeoutMs = 10_000, ...rest } = options
+  const { session, name, token, auth, connectTimeoutMs = 10_000, ...rest } = options
   const socket = io(url, {
     transports: ['websocket'],
     forceNew: true,
@@ -76,6 +78,7 @@ export async function connectClient(
     reconnectionDelayMax: 500,
     ...rest,
     auth: {
+      ...auth,
       ...(session === undefined ? {} : { session }),
       ...(name === undefined ? {} : { name }),
       ...(token === undefined ? {} : { token }),
