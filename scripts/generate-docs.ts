@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { aclPage, shippedAcl } from './acl-page.ts'
 import { metricsPage } from './metrics-page.ts'
-import { ecosystemPage } from './moved-application.ts'
+import { migrationPage } from './moved-application.ts'
 import { configurationPage, exampleEnvironment } from './option-pages.ts'
 
 /** Writes what is generated from the code and the examples; with `--check`, fails where it differs. */
@@ -11,7 +11,7 @@ const pages = {
   'docs/METRICS.md': await metricsPage(),
   'docs/ACL.md': aclPage(),
   'deploy/users.acl': shippedAcl(),
-  'docs/ECOSYSTEM.md': ecosystemPage(),
+  'docs/MIGRATION.md': migrationPage(),
 }
 
 const check = process.argv.includes('--check')

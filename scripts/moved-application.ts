@@ -3,10 +3,10 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 const folder = fileURLToPath(new URL('../examples/moved-application/', import.meta.url))
-const page = new URL('../docs/ECOSYSTEM.md', import.meta.url)
+const page = new URL('../docs/MIGRATION.md', import.meta.url)
 
-/** docs/ECOSYSTEM.md with the present difference between the example's two files. */
-export function ecosystemPage(): string {
+/** docs/MIGRATION.md with the present difference between the example's two files. */
+export function migrationPage(): string {
   const { stdout } = spawnSync('diff', ['-U', '100', 'before.ts', 'after.ts'], {
     cwd: folder,
     encoding: 'utf8',

@@ -67,12 +67,12 @@ export const accessOptions = {
     JWT_SECRET_FILE: {
       type: path,
       description:
-        'File with the secret of HS256 (32 bytes or more), HS384 (48) and HS512 (64) tokens; one trailing newline is removed. A changed file counts at once.',
+        'File with the secret of HS256 (32 bytes or more), HS384 (48) and HS512 (64) tokens; one trailing newline is removed. A changed file counts within two seconds.',
     },
     JWT_PUBLIC_KEY_FILE: {
       type: path,
       description:
-        'PEM file with the public key or certificate of RS, PS, ES or EdDSA tokens; the kind of key says which. A changed file counts at once.',
+        'PEM file with the public key or certificate of RS, PS, ES or EdDSA tokens; the kind of key says which. A changed file counts within two seconds.',
     },
     JWT_JWKS_URL: {
       type: httpUrl,
@@ -137,7 +137,7 @@ export const accessOptions = {
     AUTHORIZE_SECRET_FILE: {
       type: path,
       description:
-        'File with the bearer token that AUTHORIZE_URL is asked with. A changed file counts at once.',
+        'File with the bearer token that AUTHORIZE_URL is asked with. A changed file counts within two seconds.',
     },
     AUTHORIZE_TIMEOUT: {
       type: duration('50ms', '30s'),

@@ -19,8 +19,8 @@ export interface Identified {
 
 /**
  * An application's word on who connects, in place of `AUTH_MODE`; asked for each connection, in each
- * namespace. A GatewayError that it throws is the client's answer: `UNAUTHORIZED` ends its attempts.
- * After anything else, `UNAVAILABLE`, it tries again.
+ * namespace. A GatewayError that it throws is the client's answer, such as `UNAUTHORIZED`; anything else
+ * becomes `UNAVAILABLE`, which is retryable.
  */
 export type Identify = (handshake: Socket['handshake']) => Identified | Promise<Identified>
 

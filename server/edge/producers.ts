@@ -22,7 +22,10 @@ export type ProducerCommand = Target &
     | { kind: 'notify'; event: string; args: readonly unknown[] }
   )
 
-/** Why a producer's message is not obeyed; `failed`: a handler of the application threw. */
+/**
+ * Why a producer's message is not obeyed; `failed`: a handler of the application threw; `server`: it is
+ * from another Socket.IO server, to servers of its kind.
+ */
 export type Refusal =
   | 'too_large'
   | 'pickle'
@@ -31,6 +34,7 @@ export type Refusal =
   | 'event'
   | 'namespace'
   | 'failed'
+  | 'server'
 
 /**
  * Where such commands come from. Every instance hears every command once and obeys it for its own

@@ -143,7 +143,7 @@ export function createMetrics() {
     ),
     producerRefused: counter(
       'producer_refused_total',
-      'What they published and was not obeyed: too_large, pickle, malformed, unsupported, event, namespace, failed.',
+      'What they published and was not obeyed: too_large, pickle, malformed, unsupported, event, namespace, failed, server.',
       ['producer', 'reason'],
     ),
     redisUp: gauge('redis_up', '1 while the probe of a role goes round.', ['role']),

@@ -46,7 +46,7 @@ export function createRotationEvents(deps: {
       if (refusals > 1) return // the line that ends this has the count
       logger.warn(
         facts(),
-        `Redis refuses the new password of ${variable}: connections stay as they are, the one before is still used, and this one is tried again every few seconds; let Redis know it (ACL SETUSER <user> ><new password>) or put the one before back into the file`,
+        `Redis refuses the new password of ${variable}: connections stay as they are, the one before is still used, and this one is tried again every few seconds; let Redis know it (ACL SETUSER <user> "#<its SHA-256>") or put the one before back into the file`,
       )
     },
     unusable(reason) {

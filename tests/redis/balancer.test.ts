@@ -163,3 +163,16 @@ test('D10: an instance that drains hands its clients over through the balancer; 
     expect(seen).toEqual(all)
   }
 })
+
+test('metrics stay inside, however they are spelt; pages and probes pass', async () => {
+  const scope = testScope()
+  const gateway = await startGateway(scope, { env: { OPERATOR_TOKEN: 'o' } })
+  const { url } = await startHaproxy(scope, { backends: [gateway] })
+  const status = async (base: string, path: string) => (await fetch(`${base}${path}`)).status
+  for (const path of ['/metrics', '/metrics/', '/METRICS', '/metrics?x=1']) {
+    expect(await status(gateway.url, path), path).toBe(200)
+    expect(await status(url, path), path).toBe(404)
+  }
+  expect(await status(url, '/health')).toBe(200)
+  expect(await status(url, '/api/monitoring/stats')).toBe(401)
+})

@@ -1,8 +1,11 @@
+import { createAdapter } from '@socket.io/redis-adapter'
 import { Emitter } from '@socket.io/redis-emitter'
 import { createClient } from 'redis'
+import { Server } from 'socket.io'
 import { expect, test } from 'vitest'
 import { type Client, connectClient } from '../support/client.ts'
 import { eventually } from '../support/eventually.ts'
+import { startGateway } from '../support/gateway-process.ts'
 import { startInProcess } from '../support/in-process.ts'
 import { readMetric } from '../support/metrics.ts'
 import { startPython } from '../support/python.ts'
@@ -122,6 +125,29 @@ test('D2, D3: a producer cannot forge what is ours; what is malformed is counted
     expect(await refused('too_large')).toBe(1)
     expect(await refused('malformed')).toBeGreaterThanOrEqual(8)
   }
+})
+
+test('a Socket.IO server with the Redis adapter beside us is not heard, and named once', async () => {
+  const scope = testScope()
+  const redis = await startRedis(scope, { rights: 'all' })
+  const gateway = await startGateway(scope, { env: { REDIS_URL: redis.url() } })
+  await gateway.ready()
+  const publisher = createClient({ url: redis.url() })
+  const subscriber = publisher.duplicate()
+  await Promise.all([publisher.connect(), subscriber.connect()])
+  scope.defer(() => Promise.all([publisher.close(), subscriber.close()]))
+  const other = new Server({ adapter: createAdapter(publisher, subscriber) })
+  const client = await connectClient(scope, gateway.url)
+  other.emit('theirs', 1)
+  other.socketsLeave('room')
+  other.emit('theirs', 2)
+  const refused = { producer: 'emitter', reason: 'server' }
+  await eventually(
+    async () => (await readMetric(gateway.url, 'roomwire_producer_refused_total', refused)) === 3,
+    { what: 'three messages that were heard' },
+  )
+  expect(client.received('theirs')).toEqual([])
+  expect(gateway.logs.filter(({ msg }) => msg.includes('@socket.io/redis-adapter'))).toHaveLength(1)
 })
 
 test('REDIS_EMITTER=false: nobody listens', async () => {

@@ -6,7 +6,7 @@ import type { ProducerCommand, Refusal } from '../../edge/producers.ts'
  * What `@socket.io/redis-emitter` publishes: `<key>#<namespace>#` or, to one room,
  * `<key>#<namespace>#<room>#` with msgpack `["emitter", packet, options]`, and
  * `<key>-request#<namespace>#` with JSON. Servers with the classic adapter use the same channels among
- * themselves, with names of their own in place of "emitter": that is nothing of ours.
+ * themselves, with names of their own in place of "emitter": that is not for us.
  */
 const EMITTER = 'emitter'
 const EVENT = 2
@@ -58,12 +58,11 @@ extensions.register({
       : undefined,
 })
 
-/** Undefined: not from an emitter. */
-export function readEmit(message: Buffer): ProducerCommand | Refusal | undefined {
+export function readEmit(message: Buffer): ProducerCommand | Refusal {
   const parsed = frame.safeParse(attempt(() => decode(message, { extensionCodec: extensions })))
   if (!parsed.success) return 'malformed'
   const [uid, packet, { rooms, except, flags }] = parsed.data
-  if (uid !== EMITTER) return undefined
+  if (uid !== EMITTER) return 'server'
   if (packet.type !== EVENT) return 'unsupported'
   const [event, ...args] = packet.data
   return {
@@ -74,12 +73,9 @@ export function readEmit(message: Buffer): ProducerCommand | Refusal | undefined
 }
 
 /** @param namespace as the channel tells it: a request does not name its own */
-export function readRequest(
-  message: Buffer,
-  namespace: string,
-): ProducerCommand | Refusal | undefined {
+export function readRequest(message: Buffer, namespace: string): ProducerCommand | Refusal {
   const value = attempt(() => JSON.parse(message.toString()))
-  if (isForeign(value)) return undefined
+  if (isForeign(value)) return 'server'
   const parsed = request.safeParse(value)
   if (!parsed.success) return 'malformed'
   const { data } = parsed
