@@ -4,6 +4,10 @@ import type { Client } from '../../client/connect.ts'
 export interface Link {
   /** We went offline by ourselves. */
   readonly paused: boolean
+  /** Not connected yet, because the visitor has not said their name. */
+  readonly held: boolean
+  hold(): void
+  release(): void
   goOffline(): void
   goOnline(): void
   /** Ends the transport under the client, as a broken network does: it comes back by itself. */
@@ -14,6 +18,7 @@ export interface Link {
 
 export function createLink(client: Client): Link {
   let paused = false
+  let held = false
 
   function goOffline(): void {
     paused = true
@@ -28,6 +33,17 @@ export function createLink(client: Client): Link {
   return {
     get paused() {
       return paused
+    },
+    get held() {
+      return held
+    },
+    hold() {
+      held = true
+      client.pause()
+    },
+    release() {
+      held = false
+      client.resume()
     },
     goOffline,
     goOnline,

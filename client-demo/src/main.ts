@@ -2,6 +2,7 @@ import { connect } from '../../client/connect.ts'
 import { createIdentity } from './identity.ts'
 import { createLink } from './link.ts'
 import { createRooms } from './rooms.ts'
+import { takeToken } from './token.ts'
 import { createAnnouncer } from './view/announcer.ts'
 import { createComposer } from './view/composer.ts'
 import { createConnectionBar } from './view/connection-bar.ts'
@@ -19,8 +20,10 @@ import { createThemeSwitch } from './view/theme-switch.ts'
 const meta = document.querySelector('meta[name="roomwire-socket-path"]')
 
 const identity = createIdentity()
+const token = takeToken()
 const client = connect(location.origin, {
   path: meta?.getAttribute('content') || '/socket.io/',
+  ...(token !== undefined && { token }),
   // Read before every connection: a new name needs a new connection, and nothing else.
   get name() {
     return identity.name ?? 'Visitor'
@@ -35,7 +38,7 @@ const me = () => ({
   name: client.status.user?.name ?? identity.name ?? '',
 })
 
-const nameDialog = createNameDialog(identity, client, link)
+const nameDialog = createNameDialog({ identity, client, link, named: token !== undefined })
 const composer = createComposer(rooms)
 const views = [
   createConnectionBar(client, link, rooms),

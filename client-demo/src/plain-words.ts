@@ -18,10 +18,11 @@ export function transportText({ transport }: Status): string {
   return transport === 'polling' ? 'HTTP polling' : (transport ?? '–')
 }
 
-const DURABILITIES = { durable: 'Durable', 'best-effort': 'Best effort', memory: 'In memory' }
+/** How long Redis itself keeps it is for operators to know (`/ops`). */
+const STORAGES = { durable: 'Redis', 'best-effort': 'Redis, may evict', memory: 'Memory' }
 
-export const durabilityText = ({ durability }: Status): string =>
-  durability ? DURABILITIES[durability] : '–'
+export const storageText = ({ durability }: Status): string =>
+  durability ? STORAGES[durability] : '–'
 
 /** Why a gateway cannot reach its store: the kinds of docs/PROTOCOL.md, after `redis_`. */
 const STORE_TROUBLES: [RegExp, string][] = [
@@ -73,6 +74,7 @@ function offlineText(error: RoomwireError | undefined, paused: boolean): string 
     case 'OFFLINE':
       return 'This device has no network.'
     case 'UNAUTHORIZED':
+      return `The gateway does not let you in (${error?.message}). With a token, open this page as …/#token=<token>.`
     case 'FORBIDDEN':
       return 'The gateway does not let you in.'
     default:

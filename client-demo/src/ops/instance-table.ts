@@ -15,6 +15,7 @@ function rowOf(instance: Instance, answers: boolean): HTMLTableRowElement {
   row.dataset['status'] = instance.status
   const name = document.createElement('th')
   name.scope = 'row'
+  name.title = instance.instance
   name.textContent = answers ? `${instance.instance} (answers you)` : instance.instance
   row.append(name, text(stateOf(instance), 'state'), text(redisOf(instance)))
   for (const figure of [

@@ -1,12 +1,6 @@
 import type { Client } from '../../../client/connect.ts'
 import type { Link } from '../link.ts'
-import {
-  durabilityText,
-  noticeText,
-  recoveryText,
-  stateText,
-  transportText,
-} from '../plain-words.ts'
+import { noticeText, recoveryText, stateText, storageText, transportText } from '../plain-words.ts'
 import type { Rooms } from '../rooms.ts'
 import { find, setText } from './page.ts'
 
@@ -23,17 +17,17 @@ export function createConnectionBar(client: Client, link: Link, rooms: Rooms): {
   return {
     render() {
       const { status } = client
-      setText(state, stateText(status))
-      state.dataset['state'] = status.state
+      setText(state, link.held ? 'Not connected yet' : stateText(status))
+      state.dataset['state'] = link.held ? 'held' : status.state
       setText(transport, transportText(status))
       setText(instance, status.instance ?? '–')
       instance.title = status.instance ?? ''
-      setText(durability, durabilityText(status))
+      setText(durability, storageText(status))
       setText(reconnections, String(status.reconnections))
       const last = rooms.active?.recovery
       setText(recovery, last ? recoveryText(last) : '–')
       recovery.dataset['kind'] = last?.kind ?? 'none'
-      const text = noticeText(status, link.paused)
+      const text = link.held ? '' : noticeText(status, link.paused)
       notice.hidden = text === ''
       notice.dataset['state'] = status.state
       setText(notice, text)

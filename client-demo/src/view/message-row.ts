@@ -1,4 +1,5 @@
 import type { RoomwireError } from '../../../client/connect.ts'
+import { findLinks, type Stretch } from '../links.ts'
 import { recoveryText, refusalText } from '../plain-words.ts'
 import { displayName, paintAvatar } from './avatar.ts'
 import type { Entry, MessageEntry } from './entries.ts'
@@ -54,9 +55,8 @@ function messageRow(first: MessageEntry, deps: RowDeps): EntryRow {
   const time = within(element, 'time')
   const offset = within(element, '.offset')
   let shown = ''
+  let painted = ''
 
-  paintAvatar(within(element, '.avatar'), first.from)
-  setText(author, displayName(first.from))
   within(element, '.body').append(...bodyNodes(first.body))
 
   return {
@@ -66,6 +66,9 @@ function messageRow(first: MessageEntry, deps: RowDeps): EntryRow {
       element.classList.toggle('continued', continued)
       element.classList.toggle('own', entry.own)
       setText(author, displayName(entry.from))
+      // A page that has not connected yet does not know its own id.
+      if (painted !== entry.from.id) paintAvatar(within(element, '.avatar'), entry.from)
+      painted = entry.from.id
       setText(time, clock.format(entry.at))
       time.title = full.format(entry.at)
       setText(offset, entry.offset === undefined ? '' : `#${entry.offset}`)
@@ -128,10 +131,20 @@ function renderLabels(element: HTMLElement, labels: readonly string[]): void {
 /** `{ text }` is what this page writes; whatever else a room holds is shown as the JSON it is. */
 function bodyNodes(body: unknown): Node[] {
   const text = textOf(body)
-  if (text !== undefined) return [document.createTextNode(text)]
+  if (text !== undefined) return findLinks(text).map(stretchNode)
   const code = document.createElement('code')
   code.textContent = JSON.stringify(body, null, 2)
   return [code]
+}
+
+function stretchNode({ text, url }: Stretch): Node {
+  if (url === undefined) return document.createTextNode(text)
+  const link = document.createElement('a')
+  link.href = url
+  link.target = '_blank'
+  link.rel = 'noopener noreferrer nofollow ugc'
+  link.textContent = text
+  return link
 }
 
 export function textOf(body: unknown): string | undefined {

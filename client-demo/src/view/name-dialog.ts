@@ -4,12 +4,18 @@ import type { Link } from '../link.ts'
 import { paintAvatar } from './avatar.ts'
 import { find, setText } from './page.ts'
 
-/** Asks for the name once; connects when there is one, and again when it changes. */
-export function createNameDialog(
-  identity: Identity,
-  client: Client,
-  link: Link,
-): { render(): void; start(): void } {
+/**
+ * Asks for the name once; connects when there is one, and again when it changes.
+ *
+ * @param deps.named a token says the name: there is nothing to ask
+ */
+export function createNameDialog(deps: {
+  identity: Identity
+  client: Client
+  link: Link
+  named: boolean
+}): { render(): void; start(): void } {
+  const { identity, client, link, named } = deps
   const dialog = find('name-dialog', HTMLDialogElement)
   const form = find('name-form', HTMLFormElement)
   const name = find('name', HTMLInputElement)
@@ -21,7 +27,9 @@ export function createNameDialog(
     dialog.showModal()
     name.select()
   }
-  find('rename', HTMLButtonElement).addEventListener('click', ask)
+  const rename = find('rename', HTMLButtonElement)
+  rename.hidden = named
+  rename.addEventListener('click', ask)
   dialog.addEventListener('cancel', (event) => {
     if (identity.name === undefined) event.preventDefault()
   })
@@ -31,19 +39,21 @@ export function createNameDialog(
     if (chosen === identity.name) return
     const isFirst = identity.name === undefined
     identity.rename(chosen)
-    if (isFirst) client.resume()
+    if (isFirst) link.release()
     else link.reintroduce()
     find('text', HTMLTextAreaElement).focus()
   })
 
   return {
     render() {
-      setText(myName, identity.name ?? '')
-      paintAvatar(myAvatar, { id: client.status.user?.id ?? '', name: identity.name ?? '' })
+      const { user } = client.status
+      const name = (named ? user?.name : identity.name) ?? ''
+      setText(myName, name)
+      paintAvatar(myAvatar, { id: user?.id ?? '', name })
     },
     start() {
-      if (identity.name !== undefined) return
-      client.pause()
+      if (named || identity.name !== undefined) return
+      link.hold()
       ask()
     },
   }

@@ -13,6 +13,7 @@ const REPEATABLE_MS = 5 * 60_000
 /** Switches that make trouble on purpose. */
 export function createSwitches(client: Client, link: Link, rooms: Rooms): { render(): void } {
   const offline = find('offline', HTMLButtonElement)
+  const offlineMeaning = find('offline-meaning', HTMLElement)
   const kill = find('kill', HTMLButtonElement)
   const repeat = find('repeat', HTMLButtonElement)
   const burst = find('burst', HTMLButtonElement)
@@ -71,6 +72,12 @@ export function createSwitches(client: Client, link: Link, rooms: Rooms): { rend
     render() {
       const open = rooms.active
       setText(offline, link.paused ? 'Go online' : 'Go offline')
+      setText(
+        offlineMeaning,
+        link.paused
+          ? 'Connects again, fetches what was missed and sends what waits.'
+          : 'Closes the connection. What you write meanwhile waits here and is sent afterwards.',
+      )
       kill.disabled = client.status.transport === undefined
       repeat.disabled = !open || !lastOwn(open)
       burst.disabled = !open
