@@ -189,6 +189,16 @@ describe('two instances behind HAProxy', () => {
   })
 })
 
+test('through a proxy, an instance that has no token asks for none, and says what to do', async () => {
+  const scope = testScope()
+  const gateway = await startInProcess(scope)
+  const extraHTTPHeaders = { 'x-forwarded-for': '192.0.2.1' }
+  const ops = await openOps(scope, browser, gateway.url, { extraHTTPHeaders })
+  const why = ops.page.getByTestId('access-why')
+  await expect.poll(() => why.textContent(), { timeout: 10_000 }).toMatch(/set OPERATOR_TOKEN/)
+  expect(await ops.page.getByLabel('Operator’s token').isVisible()).toBe(false)
+})
+
 test('a Redis that works and keeps nothing on its disk is not well', async () => {
   const scope = testScope()
   const redis = await startRedis(scope)
