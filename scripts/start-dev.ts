@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process'
+import { createServer as createTcpServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import prettyLog from 'pino-pretty'
 import { createServer } from 'vite'
@@ -19,6 +20,11 @@ const instances = [
   { name: 'dev-1', port: 8080, page: 5173 },
   { name: 'dev-2', port: 8081, page: 5174 },
 ]
+for (const port of instances.flatMap(({ port, page }) => [port, page])) {
+  if (await isFree(port)) continue
+  console.error(`Port ${port} is taken; npm run dev needs 8080, 8081, 5173 and 5174.`)
+  process.exit(1)
+}
 const { PATH: _path, ...given } = process.env as Record<string, string>
 const settings: Record<string, string> = { LOG_LEVEL: 'debug', ...given }
 const isConfigured = ['REDIS_URL', 'WEBSOCKET_REDIS_URL', 'WEBSOCKET_MANAGER'].some(
@@ -44,6 +50,7 @@ for (const { name, port, page } of shared ? instances : instances.slice(0, 1)) {
     logLevel: 'warn',
     server: {
       port: page,
+      strictPort: true,
       proxy: {
         '/socket.io': { target, ws: true },
         '/health': target,
@@ -59,6 +66,13 @@ for (const { name, port, page } of shared ? instances : instances.slice(0, 1)) {
 
 await stop
 await scope.close()
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = createTcpServer().once('error', () => resolve(false))
+    probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)))
+  })
+}
 
 function isInstalled(program: string): boolean {
   try {

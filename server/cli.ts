@@ -3,11 +3,12 @@ import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { printAcl } from './cli-acl.ts'
 import { shownConfig } from './cli-config.ts'
 import { makeToken, TokenProblem, tokenFlags } from './cli-token.ts'
-import { ConfigError, readConfig } from './config.ts'
+import { ConfigError, type ConfigProblem, readConfig } from './config.ts'
 import { checkPassword } from './doctor/check-password.ts'
 import { examine } from './doctor/doctor.ts'
 import type { Input } from './doctor/password-input.ts'
 import { reportJson, reportText } from './doctor/report.ts'
+import { nearest } from './option-nearest.ts'
 import type { Environment } from './option-reader.ts'
 import { optionGroups } from './options.ts'
 import { API_SCOPES, createApiKey } from './session/api-keys.ts'
@@ -100,27 +101,46 @@ const commands: Readonly<Record<string, Command>> = {
 export async function runCli(argv: readonly string[], io: CliIo): Promise<number | 'start'> {
   const name = argv.find((arg) => !arg.startsWith('-')) ?? 'start'
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined
+  const flags = { ...command?.flags, ...COMMON_FLAGS }
   let parsed: { values: Flags; positionals: string[] }
   try {
-    parsed = parseArgs({
-      args: [...argv],
-      allowPositionals: true,
-      options: {
-        ...command?.flags,
-        help: { type: 'boolean', short: 'h' },
-        version: { type: 'boolean', short: 'v' },
-      },
-    })
+    parsed = parseArgs({ args: [...argv], allowPositionals: true, options: flags })
   } catch {
-    return refuse('unknown option', io)
+    if (command === undefined) return refuse(unknownCommand(name), io)
+    return refuse(wrongFlags(argv, name, Object.keys(flags)), io)
   }
   const { values, positionals } = parsed
   if (values['version']) return print(`${version()}\n`, io)
   if (values['help'] || name === 'help') return print(helpText(), io)
-  if (command === undefined) return refuse('unknown command', io)
+  if (command === undefined) return refuse(unknownCommand(name), io)
   if (positionals.length > 1) return refuse(`${name} takes no arguments`, io)
   return command.run(io, values)
 }
+
+const COMMON_FLAGS = {
+  help: { type: 'boolean', short: 'h' },
+  version: { type: 'boolean', short: 'v' },
+} as const
+
+/** What was given is not repeated, but what it resembles is named. */
+function unknownCommand(given: string): string {
+  return `unknown command${guess(nearest(given, Object.keys(commands)))}`
+}
+
+/** An unknown flag, or one whose value is missing or too much. */
+function wrongFlags(argv: readonly string[], command: string, known: readonly string[]): string {
+  const given = argv.flatMap((arg) => /^--([^=]+)/.exec(arg)?.[1] ?? [])
+  const unknown = given.find((flag) => !known.includes(flag))
+  const all = known.map((flag) => `--${flag}`).join(', ')
+  if (given.length > 0 && unknown === undefined) {
+    return `an option of ${command} lacks its value, or has one that it does not take; it knows ${all}`
+  }
+  const meant = unknown === undefined ? undefined : nearest(unknown, known)
+  return `unknown option${guess(meant && `--${meant}`)}; ${command} knows ${all}`
+}
+
+const guess = (meant: string | undefined): string =>
+  meant === undefined ? '' : `, did you mean ${meant}?`
 
 /** Usage and the option table, as `--help` prints them. */
 function helpText(): string {
@@ -151,9 +171,7 @@ function helpText(): string {
 
 function printConfig(io: CliIo): number {
   return withConfig(io, ({ config, warnings }) => {
-    for (const { variable, message, level } of warnings) {
-      io.stderr.write(`${level}: ${variable} ${message}\n`)
-    }
+    for (const warning of warnings) io.stderr.write(warningLine(warning))
     print(`${JSON.stringify(shownConfig(config), undefined, 2)}\n`, io)
   })
 }
@@ -202,9 +220,15 @@ async function printToken(io: CliIo, flags: Flags): Promise<number> {
   }
 }
 
-/** One line for each problem. */
-export function configErrorText(error: ConfigError): string {
-  return error.problems.map(({ variable, message }) => `error: ${variable} ${message}\n`).join('')
+/** One line for each problem, then for what may be its cause. */
+export function configErrorText({ problems, warnings }: ConfigError): string {
+  return [...problems.map((problem) => ({ level: 'error', ...problem })), ...warnings]
+    .map(warningLine)
+    .join('')
+}
+
+function warningLine({ level, variable, message }: ConfigProblem & { level: string }): string {
+  return `${level}: ${variable} ${message}\n`
 }
 
 function print(text: string, io: CliIo): number {

@@ -156,7 +156,7 @@ export function readConfig(
   for (const { variable, meant } of findTypos(env)) {
     reader.warn(variable, `is not an option; did you mean ${meant}?`)
   }
-  if (reader.problems.length > 0) throw new ConfigError(reader.problems)
+  if (reader.problems.length > 0) throw new ConfigError(reader.problems, reader.warnings)
   return { config, warnings: reader.warnings }
 }
 

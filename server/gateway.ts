@@ -89,6 +89,12 @@ const ACCEPT_BACKLOG = 4096
 /** Peers have so long to take what is sent last; half of `SHUTDOWN_TIMEOUT` where that is less. */
 const CLOSING_MS = 1000
 
+/** To open in a browser on this machine. */
+function shownUrl(host: string, port: number): string {
+  const isAny = host === '0.0.0.0' || host === '::'
+  return `http://${isAny ? 'localhost' : host.includes(':') ? `[${host}]` : host}:${port}`
+}
+
 /** Assembles an instance in the order data flows: Redis, rooms, connections, HTTP. */
 export function createGateway(config: Config, overrides: Overrides = {}): Gateway {
   const observability = createObservability(config, overrides.logger)
@@ -228,7 +234,7 @@ export function createGateway(config: Config, overrides: Overrides = {}): Gatewa
         started = true
       })
       const { address: host, port } = http.server.address() as AddressInfo
-      logger.info({ host, port }, 'listening')
+      logger.info({ host, port, url: shownUrl(host, port) }, 'listening')
       return { host, port }
     },
     reload: links.rereadPasswords,

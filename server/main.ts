@@ -1,12 +1,20 @@
 #!/usr/bin/env node
 import { configErrorText, EXIT_CONFIG, runCli } from './cli.ts'
-import { ConfigError, readConfig } from './config.ts'
+import { type Config, ConfigError, type ConfigWarning, readConfig } from './config.ts'
 import { isLoopback } from './config-access.ts'
 import { createGateway } from './gateway.ts'
-import { createLogger, createStandardOutput } from './observability/logger.ts'
+import { createLogger, createStandardOutput, type Logger } from './observability/logger.ts'
 
 /** The process: environment, signals, exit codes. No other file of the server touches `process`. */
 const { argv, env, stderr, stdout } = process
+
+const LISTEN_REFUSALS: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'another process listens there; set PORT to another one',
+  EACCES: 'this user may not listen there; set PORT to one above 1023',
+  EADDRNOTAVAIL: 'HOST is no address of this machine',
+  ENOTFOUND: 'HOST is a name that is not known here',
+  EAI_AGAIN: 'HOST is a name that is not known here',
+}
 
 const io = {
   ...{ env, stdout, stderr },
@@ -26,23 +34,7 @@ async function run(): Promise<void> {
   const gateway = createGateway(config, { logger: createLogger(as, output.destination) })
   const exit = (code: number) => void output.end().then(() => process.exit(code))
   const { logger, metrics } = gateway
-  for (const { level, variable, message } of warnings)
-    logger[level]({ variable }, `${variable} ${message}`)
-  if (config.rooms === undefined) {
-    logger.info('rooms live in memory: one instance, and messages end with this process')
-  }
-  if (config.cache === undefined) {
-    logger.info(
-      'the cache lives in memory: it is not shared with other instances, and ends with this process, as do the counts of duplicates',
-    )
-  }
-
-  if (config.auth === undefined && !isLoopback(config.host)) {
-    logger.warn(
-      { variable: 'AUTH_MODE' },
-      'AUTH_MODE is none: whoever reaches this instance may connect and say any name',
-    )
-  }
+  tellSetup(logger, config, warnings)
 
   process.on('unhandledRejection', (error) => {
     metrics.unhandled.inc()
@@ -56,7 +48,10 @@ async function run(): Promise<void> {
   let stopping = false
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
-      if (stopping) process.exit(1) // asked twice: at once
+      if (stopping) {
+        logger.warn({ signal }, 'asked twice: ending at once')
+        return exit(1)
+      }
       stopping = true
       logger.info({ signal }, 'stopping')
       void gateway.stop()
@@ -75,11 +70,38 @@ async function run(): Promise<void> {
   )
 
   await gateway.start().catch((error: unknown) => {
-    const { code, message } = error as NodeJS.ErrnoException
-    const reason = code === 'EADDRINUSE' ? 'another process listens there' : message
+    const { code = '', message } = error as NodeJS.ErrnoException
+    const reason = LISTEN_REFUSALS[code] ?? message
     logger.fatal({ code, host: config.host, port: config.port }, `cannot listen: ${reason}`)
     exit(1)
   })
+}
+
+/** What an operator should know of the settings, before anything happens. */
+function tellSetup(logger: Logger, config: Config, warnings: readonly ConfigWarning[]): void {
+  for (const { level, variable, message } of warnings)
+    logger[level]({ variable }, `${variable} ${message}`)
+  const meant = warnings.filter(({ variable }) => /^(WEBSOCKET_)?REDIS_/i.test(variable))
+  if (config.rooms === undefined && meant.length > 0 && env['WEBSOCKET_MANAGER'] !== 'memory') {
+    logger.warn(
+      { variables: meant.map(({ variable }) => variable) },
+      'rooms live in memory, and instances share nothing, though a Redis seems to be meant: set WEBSOCKET_REDIS_URL or REDIS_URL, or WEBSOCKET_MANAGER=memory',
+    )
+  } else if (config.rooms === undefined) {
+    logger.info('rooms live in memory: one instance, and messages end with this process')
+  }
+  if (config.cache === undefined) {
+    logger.info(
+      'the cache lives in memory: it is not shared with other instances, and ends with this process, as do the counts of duplicates',
+    )
+  }
+
+  if (config.auth === undefined && !isLoopback(config.host)) {
+    logger.warn(
+      { variable: 'AUTH_MODE' },
+      'AUTH_MODE is none: whoever reaches this instance may connect and say any name',
+    )
+  }
 }
 
 function read(): ReturnType<typeof readConfig> {

@@ -13,14 +13,17 @@ export interface ConfigWarning extends ConfigProblem {
   level: 'warn' | 'info'
 }
 
-/** Every problem of a configuration at once. */
+/** Every problem of a configuration at once, and what it would be warned of besides. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError'
   readonly problems: readonly ConfigProblem[]
+  /** A misspelt variable may be the cause of a problem. */
+  readonly warnings: readonly ConfigWarning[]
 
-  constructor(problems: readonly ConfigProblem[]) {
+  constructor(problems: readonly ConfigProblem[], warnings: readonly ConfigWarning[] = []) {
     super(problems.map(({ variable, message }) => `${variable} ${message}`).join('\n'))
     this.problems = problems
+    this.warnings = warnings
   }
 }
 

@@ -27,7 +27,7 @@ export const prefix: Check<Role> = {
     if (names.length === 0) return ok(`nobody else uses ${redisKeyPrefix}`)
     const shown = `${names.slice(0, 8).join(', ')}${names.length > 8 ? ', …' : ''}`
     return note(
-      `${names.length} instances share ${redisKeyPrefix}: ${shown}`,
+      `${names.length === 1 ? '1 instance uses' : `${names.length} instances share`} ${redisKeyPrefix}: ${shown}`,
       'if any is of another deployment, give one of them another REDIS_KEY_PREFIX',
     )
   },

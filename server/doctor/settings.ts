@@ -1,17 +1,17 @@
 import { statSync } from 'node:fs'
 import type { ConfigError, ConfigWarning, RedisTarget } from '../config.ts'
-
 import { type Check, type Finding, failed, note, ok, warning } from './check.ts'
 import type { Role } from './role.ts'
 
 /** Those that concern a password belong to their role's check of it. */
 const ABOUT_PASSWORDS = /_(USERNAME|PASSWORD|PASSWORD_FILE)$/
 
-/** Every problem that keeps a gateway from starting. */
-export function problemFindings(error: ConfigError): Finding[] {
-  return error.problems.map(({ variable, message }) =>
+/** Every problem that keeps a gateway from starting, and what may be its cause. */
+export function problemFindings({ problems, warnings }: ConfigError): Finding[] {
+  const failures = problems.map(({ variable, message }) =>
     failed(`${variable} ${message}`, `correct ${variable}; a gateway does not start like this`),
   )
+  return [...failures, ...warnings.map(found)]
 }
 
 /** What `readConfig` warned of, but for passwords. */

@@ -19,7 +19,10 @@ export function operatorsOnly(token: string | undefined): RequestHandler {
       const direct = FORWARDED.every((header) => request.headers[header] === undefined)
       const here = LOOPBACK.test(request.socket.remoteAddress ?? '')
       if (direct && here && !isForeignPage(request)) return next()
-      throw new GatewayError('FORBIDDEN', 'set OPERATOR_TOKEN, or ask from the machine itself, without a proxy')
+      throw new GatewayError(
+        'FORBIDDEN',
+        'set OPERATOR_TOKEN, or ask from the machine itself, without a proxy',
+      )
     }
     const given = /^Bearer +(.+)$/i.exec(request.headers.authorization ?? '')?.[1]
     if (given === undefined) throw new GatewayError('UNAUTHORIZED', 'a bearer token is needed')

@@ -126,7 +126,9 @@ test('the command ends with the code of what it found, and prints lines or JSON'
   ])
   expect(lines.code).toBe(2)
   expect(lines.output.find((line) => line.includes('rooms tcp'))).toMatch(/^✗ rooms tcp /)
-  expect(lines.output.find((line) => line.includes('rooms auth'))).toMatch(/skipped: tcp failed/)
+  expect(lines.output.find((line) => line.includes('rooms skipped'))).toMatch(
+    /because tcp failed: .*\bauth\b/,
+  )
   expect(lines.output.join('\n')).not.toContain(PASSWORD)
   const report = JSON.parse(json.output.join('\n')) as Report
   expect(report).toMatchObject({ ok: false, exitCode: 2 })

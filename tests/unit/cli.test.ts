@@ -50,6 +50,32 @@ test.each([
   expect(stderr).not.toContain('hunter2')
 })
 
+test.each([
+  [['doctr'], 'unknown command, did you mean doctor?'],
+  [['doctor', '--jsno'], 'unknown option, did you mean --json?; doctor knows --json, --help'],
+  [['doctor', '--hunter2=x'], 'unknown option; doctor knows --json'],
+  [['doctor', '-x'], 'unknown option; doctor knows --json'],
+  [['token', '--user'], 'an option of token lacks its value'],
+  [['doctor', '--json=hunter2'], 'an option of doctor lacks its value, or has one'],
+  [['toString', '--hunter2'], 'unknown command;'],
+])('%j: %s', async (argv, words) => {
+  const { result, stderr } = await run(argv)
+  expect(result).toBe(2)
+  expect(stderr).toContain(words)
+  expect(stderr).not.toContain('hunter2')
+})
+
+test('a misspelt variable is named beside the error that it causes', async () => {
+  const { result, stderr } = await run(['config'], {
+    AUTH_MODE: 'jwt',
+    JWT_SECRT_FILE: '/run/secrets/hunter2',
+  })
+  expect(result).toBe(78)
+  expect(stderr).toMatch(/^error: /)
+  expect(stderr).toContain('warn: JWT_SECRT_FILE is not an option; did you mean JWT_SECRET_FILE?')
+  expect(stderr).not.toContain('hunter2')
+})
+
 describe('config', () => {
   test('prints what would be used, without secrets; warnings go to stderr', async () => {
     const { result, stdout, stderr } = await run(['config'], {

@@ -80,7 +80,7 @@ const EXPLANATIONS: Record<FailureKind, string> = {
   dns: 'the host name cannot be resolved',
   refused: 'nothing accepts connections at this address and port',
   unreachable: 'there is no route to this host',
-  tls: 'the TLS handshake failed; check that the port speaks TLS (rediss://), the CA and the server name',
+  tls: 'the TLS handshake failed; check that the port speaks TLS (else redis://), the CA and the server name',
   noauth: 'Redis asks for a password and none is set',
   wrongpass: 'Redis refused the user name or password',
   noperm: 'the Redis user lacks a right',
