@@ -1,7 +1,7 @@
 import type { Broker } from './broker/broker.ts'
 import { createEpochs } from './broker/epochs.ts'
-import type { MemoryStore } from './broker/memory.ts'
 import { createMemoryBroker } from './broker/memory-broker.ts'
+import type { MemoryStore } from './broker/memory-store.ts'
 import { watchCertificate } from './broker/redis/certificate.ts'
 import type { Endpoint } from './broker/redis/client.ts'
 import { createClusterLink } from './broker/redis/cluster-link.ts'
@@ -19,6 +19,7 @@ import type { Logger } from './observability/logger.ts'
 import type { Metrics } from './observability/metrics.ts'
 import type { OperatorNotes } from './observability/operator-notes.ts'
 import type { ProducerEvents } from './observability/producer-events.ts'
+import { rarely } from './observability/rarely.ts'
 import {
   createRedisEvents,
   type RedisEvents,
@@ -181,6 +182,8 @@ function watchPassword(
   return { rotation, file, roles }
 }
 
+const MEMORY_FULL =
+  'the memory for rooms is full, and messages are refused: use a Redis, keep less (ROOM_LOG_MAX, ROOM_LOG_TTL, DEDUP_WINDOW), or give the process more (NODE_OPTIONS=--max-old-space-size=…)'
 const MAY_EVICT =
   'the Redis that holds rooms may evict messages, or does not say: durability is best-effort; set maxmemory-policy noeviction'
 const NO_APPEND_ONLY_FILE =
@@ -204,7 +207,8 @@ export function createBroker(
     contentWindowMs: config.contentDedupWindowMs,
   }
   if (link === undefined) {
-    return createMemoryBroker(limits, newEpoch, config.instanceId, store)
+    const full = rarely((unsaid) => logger.error({ unsaid }, MEMORY_FULL))
+    return createMemoryBroker(limits, newEpoch, config.instanceId, store, full)
   }
   return createRedisBroker(
     link,

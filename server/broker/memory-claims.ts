@@ -1,5 +1,5 @@
 import type { Claiming, ClaimStore } from '../rooms/claims.ts'
-import type { MemoryStore } from './memory.ts'
+import type { MemoryStore } from './memory-store.ts'
 
 interface Held {
   holder: string

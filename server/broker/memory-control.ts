@@ -1,5 +1,5 @@
 import type { ControlMessage, ControlStore, Revocation } from '../session/revocations.ts'
-import type { MemoryStore } from './memory.ts'
+import type { MemoryStore } from './memory-store.ts'
 
 interface Shared {
   listeners: Set<(message: ControlMessage) => void>

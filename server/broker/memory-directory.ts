@@ -3,7 +3,7 @@ import {
   type InstanceSummary,
   KEEP_MS,
 } from '../observability/directory.ts'
-import type { MemoryStore } from './memory.ts'
+import type { MemoryStore } from './memory-store.ts'
 
 /** By store, so that brokers over one find each other. */
 const directories = new WeakMap<

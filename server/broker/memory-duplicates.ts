@@ -4,7 +4,7 @@ import {
   type DuplicateStore,
   noDuplicates,
 } from '../observability/duplicate-store.ts'
-import type { MemoryStore } from './memory.ts'
+import type { MemoryStore } from './memory-store.ts'
 
 interface Counted {
   counts: Record<DuplicateCause, number>

@@ -1,5 +1,5 @@
 import type { UserLedger } from '../session/user-ledger.ts'
-import type { MemoryStore } from './memory.ts'
+import type { MemoryStore } from './memory-store.ts'
 
 interface Shared {
   places: Map<string, Set<string>>

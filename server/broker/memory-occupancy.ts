@@ -1,6 +1,6 @@
 import type { OccupancyStore } from '../rooms/occupancy.ts'
 import type { PresenceStore } from '../rooms/presence.ts'
-import type { MemoryStore } from './memory.ts'
+import type { MemoryStore } from './memory-store.ts'
 
 interface Shared {
   occupied: Set<string>

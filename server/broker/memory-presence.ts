@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { PresenceListener, PresenceStore, Present, RoomPresence } from '../rooms/presence.ts'
-import type { MemoryStore } from './memory.ts'
+import type { MemoryStore } from './memory-store.ts'
 
 interface Shared {
   leases: Map<string, { instance: string; at: number; ends: number }>

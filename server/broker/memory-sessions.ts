@@ -1,5 +1,5 @@
 import type { FormerConnection, Home, SessionStore } from '../session/sessions.ts'
-import type { MemoryStore } from './memory.ts'
+import type { MemoryStore } from './memory-store.ts'
 
 /** Sessions remembered at most; the ones noted longest ago are forgotten first (D8). */
 const MAX_SESSIONS = 100_000

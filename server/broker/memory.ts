@@ -1,3 +1,4 @@
+import { GatewayError } from '../errors.ts'
 import {
   type Append,
   type Appended,
@@ -11,45 +12,31 @@ import {
   type Tail,
   withinPage,
 } from '../rooms/message-log.ts'
+import {
+  charge,
+  FIRST_BYTES,
+  type First,
+  type MemoryStore,
+  ROOM_BYTES,
+  type StoredRoom,
+  sizeOf,
+} from './memory-store.ts'
 import type { Retention } from './retention.ts'
-
-/** The rooms of one process. Several logs over one store behave like several instances. */
-export interface MemoryStore {
-  readonly rooms: Map<string, StoredRoom>
-  readonly logs: Set<{ subscribed: ReadonlySet<string>; listener: LogListener | undefined }>
-}
-
-interface StoredRoom {
-  tail: Tail
-  entries: Entry[]
-  /** First message of each (sender, id), oldest first. */
-  dedup: Map<string, First>
-  /** The same of each (sender, digest). */
-  contents: Map<string, First>
-  usedAt: number
-}
-
-/** A message that was stored, and whose log stored it: that tells instances apart. */
-interface First {
-  position: Tail
-  by: object
-  /** By the store's clock. */
-  notedAt: number
-}
 
 const SWEEP_MS = 30_000
 /** A room that was only asked about; whoever asks for many names is not kept in mind (D8). */
 const EMPTY_TTL_MS = 60_000
 
-export function createMemoryStore(): MemoryStore {
-  return { rooms: new Map(), logs: new Set() }
-}
-
 /** A message log in this process' memory: the same contract, for as long as the process lives. */
 export function createMemoryLog(
   store: MemoryStore,
   retention: Retention,
-  options: { newEpoch: () => string; now?: () => number },
+  options: {
+    newEpoch: () => string
+    now?: () => number
+    /** Something was refused, because the store is full. */
+    full?: () => void
+  },
 ): MessageLog & { stop(): void } {
   const now = options.now ?? Date.now
   const subscribed = new Set<string>()
@@ -62,17 +49,28 @@ export function createMemoryLog(
   function roomOf(name: string): StoredRoom {
     let room = store.rooms.get(name)
     if (room === undefined) {
+      reserve(ROOM_BYTES)
       room = {
         tail: { epoch: options.newEpoch(), offset: 0, at: 0 },
         entries: [],
         dedup: new Map(),
         contents: new Map(),
         usedAt: now(),
+        bytes: 0,
       }
+      charge(store, room, ROOM_BYTES)
       store.rooms.set(name, room)
     }
     room.usedAt = now()
     return room
+  }
+
+  /** @throws GatewayError UNAVAILABLE where there is no room for so much */
+  function reserve(bytes: number): void {
+    if (store.bytes + bytes <= store.maxBytes) return
+    options.full?.()
+    const retryAfterMs = 1000 + Math.round(Math.random() * 4000)
+    throw new GatewayError('UNAVAILABLE', 'the memory for rooms is full', { retryAfterMs })
   }
 
   function listeners(room: string): LogListener[] {
@@ -82,8 +80,10 @@ export function createMemoryLog(
   }
 
   function forgetOld(room: StoredRoom): void {
+    const before = room.dedup.size + room.contents.size
     forgetUpTo(now() - retention.dedupWindowMs, room.dedup)
     forgetUpTo(now() - (retention.contentWindowMs ?? 0), room.contents)
+    charge(store, room, (room.dedup.size + room.contents.size - before) * FIRST_BYTES)
   }
 
   function forgetUpTo(oldest: number, firsts: Map<string, First>): void {
@@ -110,6 +110,8 @@ export function createMemoryLog(
     const said = digest === undefined ? undefined : JSON.stringify([sender, digest])
     const same = said === undefined ? undefined : room.contents.get(said)
     if (same !== undefined) {
+      reserve(FIRST_BYTES)
+      charge(store, room, FIRST_BYTES)
       // Acknowledged under this id too: a retry of it is a repeat also after the window (D2).
       room.dedup.set(key, { position: same.position, by: self, notedAt: now() })
       return { position: current(room, same), duplicate: true, repeat: 'content' }
@@ -117,8 +119,12 @@ export function createMemoryLog(
     // Never back, so that a clock that was set back does not expire ids early.
     const at = Math.max(now(), room.tail.at)
     const entry = { offset: room.tail.offset + 1, at, prevAt: room.tail.at, content }
+    const bytes = sizeOf(entry) + FIRST_BYTES * (said === undefined ? 1 : 2)
+    reserve(bytes)
+    charge(store, room, bytes)
     room.entries.push(entry)
-    if (room.entries.length > retention.logMax) room.entries.shift()
+    const trimmed = room.entries.length > retention.logMax ? room.entries.shift() : undefined
+    if (trimmed !== undefined) charge(store, room, -sizeOf(trimmed))
     room.tail = { epoch: room.tail.epoch, offset: entry.offset, at }
     const noted = { position: room.tail, by: self, notedAt: at }
     room.dedup.set(key, noted)
@@ -169,7 +175,9 @@ export function createMemoryLog(
       forgetOld(room)
       const inUse = [...store.logs].some((log) => log.subscribed.has(name))
       const ttlMs = room.tail.offset === 0 ? EMPTY_TTL_MS : retention.logTtlMs
-      if (!inUse && room.usedAt < now() - ttlMs) store.rooms.delete(name)
+      if (inUse || room.usedAt >= now() - ttlMs) continue
+      charge(store, room, -room.bytes)
+      store.rooms.delete(name)
     }
   }, SWEEP_MS)
   sweeper.unref()
@@ -177,11 +185,13 @@ export function createMemoryLog(
   return {
     append: async (message) => append(message),
     read: async (name, query) => read(name, query),
-    verify: async (positions) =>
-      positions.map(({ room, position }) => {
-        const { tail, continuity } = read(room, { kind: 'after', from: position, limit: 0 })
-        return { status: 'fulfilled', value: { tail, continuity } }
-      }),
+    verify: (positions) =>
+      Promise.allSettled(
+        positions.map(async ({ room, position }) => {
+          const { tail, continuity } = read(room, { kind: 'after', from: position, limit: 0 })
+          return { tail, continuity }
+        }),
+      ),
     async renew(name, epoch) {
       const room = roomOf(name)
       if (room.tail.epoch === epoch) {
@@ -195,7 +205,9 @@ export function createMemoryLog(
       const index = offset - (room.tail.offset - room.entries.length) - 1
       const entry = room.entries[index]
       if (entry === undefined || entry.at !== at) return false
-      room.entries[index] = { ...entry, labels } // rings hold the one there was
+      const labelled = { ...entry, labels }
+      charge(store, room, sizeOf(labelled) - sizeOf(entry))
+      room.entries[index] = labelled // rings hold the one there was
       for (const listener of listeners(name)) {
         listener.labelled(name, room.tail.epoch, { offset, at, labels })
       }
@@ -213,6 +225,7 @@ export function createMemoryLog(
       room.entries = []
       room.dedup.clear()
       room.contents.clear()
+      charge(store, room, ROOM_BYTES - room.bytes)
       for (const listener of listeners(name)) listener.renewed(name, room.tail)
       return room.tail
     },

@@ -88,7 +88,11 @@ export function bodyText(body: unknown, maxBytes: number): string {
 /** Binary attachments arrive as Buffers, which JSON would silently turn into something else. */
 function requireJson(value: unknown, depth: number): void {
   if (value === undefined) throw new GatewayError('BAD_REQUEST', 'body: is missing')
-  if (value === null || typeof value !== 'object') return
+  if (value === null || typeof value !== 'object') {
+    if (typeof value !== 'number' || Number.isFinite(value)) return
+    // 1e400 is JSON, and no number here: it would be stored as null.
+    throw new GatewayError('BAD_REQUEST', 'body: a number is too large')
+  }
   if (depth >= MAX_BODY_DEPTH) {
     throw new GatewayError(
       'BAD_REQUEST',

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { expect, test } from 'vitest'
-import { createMemoryStore } from '../../server/broker/memory.ts'
 import { createMemoryClaims } from '../../server/broker/memory-claims.ts'
+import { createMemoryStore } from '../../server/broker/memory-store.ts'
 import { createRedisClaims } from '../../server/broker/redis/claims.ts'
 import type { RedisLink } from '../../server/broker/redis/link.ts'
 import { type RedisServer, startRedis } from '../support/redis-server.ts'

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { createMemoryStore } from '../../server/broker/memory.ts'
 import { createMemoryDirectory } from '../../server/broker/memory-directory.ts'
+import { createMemoryStore } from '../../server/broker/memory-store.ts'
 import { summaryOf } from '../support/instance-summary.ts'
 import { describeInstanceDirectory } from './instance-directory.ts'
 

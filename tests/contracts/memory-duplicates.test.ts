@@ -1,5 +1,5 @@
-import { createMemoryStore } from '../../server/broker/memory.ts'
 import { createMemoryDuplicates } from '../../server/broker/memory-duplicates.ts'
+import { createMemoryStore } from '../../server/broker/memory-store.ts'
 import { describeDuplicateStore } from './duplicate-store.ts'
 
 describeDuplicateStore('memory', async () => {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { expect, onTestFinished, test, vi } from 'vitest'
-import { createMemoryLog, createMemoryStore } from '../../server/broker/memory.ts'
+import { createMemoryLog } from '../../server/broker/memory.ts'
+import { createMemoryStore } from '../../server/broker/memory-store.ts'
 import { describeMessageLog } from './message-log.ts'
 
 describeMessageLog('memory', async ({ dedupWindowMs = 600_000, contentWindowMs = 0 } = {}) => {
@@ -37,4 +38,27 @@ test('D8 a room that was only asked about is soon forgotten, one in use or with 
   await log.append({ room: 'with messages', sender: 's', id: '1', content: '1' })
   await vi.advanceTimersByTimeAsync(120_000)
   expect([...store.rooms.keys()]).toEqual(['in use', 'with messages'])
+})
+
+test('D8: a store that is full takes nothing new, knows its repeats, and has room again after a purge', async () => {
+  let refused = 0
+  const full = () => {
+    refused += 1
+  }
+  const store = createMemoryStore(100_000)
+  const retention = { logMax: 10_000, logTtlMs: 3_600_000, dedupWindowMs: 600_000 }
+  const log = createMemoryLog(store, retention, { newEpoch: randomUUID, full })
+  onTestFinished(() => log.stop())
+  const content = 'x'.repeat(10_000)
+  const append = (id: string) => log.append({ room: 'r', sender: 's', id, content })
+  let stored = 0
+  while (await append(`${stored}`).catch(() => undefined)) stored += 1
+  expect(stored).toBe(9)
+  expect(refused).toBe(1)
+  await expect(append('more')).rejects.toMatchObject({ code: 'UNAVAILABLE' })
+  expect(await append('3')).toMatchObject({ duplicate: true })
+  expect((await log.read('r', { kind: 'last', limit: 100 })).entries).toHaveLength(9)
+  await log.purge('r')
+  expect(await append('more')).toMatchObject({ duplicate: false })
+  expect(store.bytes).toBeLessThan(15_000)
 })

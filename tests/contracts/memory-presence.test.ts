@@ -1,6 +1,6 @@
 import { onTestFinished } from 'vitest'
-import { createMemoryStore } from '../../server/broker/memory.ts'
 import { createMemoryPresence } from '../../server/broker/memory-presence.ts'
+import { createMemoryStore } from '../../server/broker/memory-store.ts'
 import { describePresenceStore } from './presence-store.ts'
 
 describePresenceStore('memory', async () => {

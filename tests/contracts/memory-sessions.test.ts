@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { createMemoryStore } from '../../server/broker/memory.ts'
 import { createMemorySessions } from '../../server/broker/memory-sessions.ts'
+import { createMemoryStore } from '../../server/broker/memory-store.ts'
 import { describeSessionStore } from './session-store.ts'
 
 describeSessionStore('memory', async () => {

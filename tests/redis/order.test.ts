@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { createMemoryStore } from '../../server/broker/memory.ts'
+import { createMemoryStore } from '../../server/broker/memory-store.ts'
 import { connectClient } from '../support/client.ts'
 import { eventually } from '../support/eventually.ts'
 import { startGateway } from '../support/gateway-process.ts'

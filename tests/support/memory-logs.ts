@@ -1,4 +1,5 @@
-import { createMemoryLog, createMemoryStore } from '../../server/broker/memory.ts'
+import { createMemoryLog } from '../../server/broker/memory.ts'
+import { createMemoryStore } from '../../server/broker/memory-store.ts'
 
 /** One memory store, as Redis is one for instances, and logs over it; epochs are counted: `epoch1`, … */
 export function createMemoryLogs() {

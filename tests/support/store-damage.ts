@@ -1,4 +1,4 @@
-import type { MemoryStore } from '../../server/broker/memory.ts'
+import type { MemoryStore } from '../../server/broker/memory-store.ts'
 import type { MessageLog } from '../../server/rooms/message-log.ts'
 import type { Random } from '../chaos/random.ts'
 

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { createMemoryStore } from '../../server/broker/memory.ts'
+import { createMemoryStore } from '../../server/broker/memory-store.ts'
 import type { RoomMessage } from '../../server/protocol.ts'
 import { connectClient } from '../support/client.ts'
 import { eventually } from '../support/eventually.ts'

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { createMemoryStore } from '../../server/broker/memory.ts'
+import { createMemoryStore } from '../../server/broker/memory-store.ts'
 import type { Position, RoomMessage } from '../../server/protocol.ts'
 import { callApi, writeApiKeys } from '../support/api-keys.ts'
 import { connectClient } from '../support/client.ts'
@@ -142,12 +142,26 @@ describe('messages', () => {
     [[{ body: 1 }, { body: 1, id: 7 }], '1.id: must be a string'],
     ['7', 'body: must be'],
     ['{"body":', 'body: must be JSON'],
+    ['{"body":[1,{"far":1e400}]}', 'body: a number is too large'],
   ])('%j is refused: %s', async (body, message) => {
     const { call } = await open()
     const { status, reply } = await call('POST', '/api/rooms/r/messages', body)
     expect(status).toBe(400)
     expect(reply).toMatchObject({ ok: false, error: { code: 'BAD_REQUEST', retryable: false } })
     expect((reply['error'] as { message: string }).message).toContain(message)
+  })
+
+  test('what is not UTF-8 is refused, not stored as something else', async () => {
+    const { one, key } = await open()
+    const answer = await fetch(`${one.url}/api/rooms/r/messages`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+      body: Buffer.from('{"body":"caf\xe9"}', 'latin1'),
+    })
+    expect(answer.status).toBe(400)
+    expect(await answer.json()).toMatchObject({
+      error: { code: 'BAD_REQUEST', message: 'body: must be JSON in UTF-8' },
+    })
   })
 
   test('limits and other refusals name what is wrong', async () => {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { createMemoryStore } from '../../server/broker/memory.ts'
 import { createMemoryDirectory } from '../../server/broker/memory-directory.ts'
+import { createMemoryStore } from '../../server/broker/memory-store.ts'
 import { createCluster } from '../../server/observability/cluster.ts'
 import type { InstanceDirectory } from '../../server/observability/directory.ts'
 import { createFeed } from '../../server/observability/feed.ts'

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { createMemoryLog, createMemoryStore } from '../../server/broker/memory.ts'
+import { createMemoryLog } from '../../server/broker/memory.ts'
+import { createMemoryStore } from '../../server/broker/memory-store.ts'
 import type { Outlet } from '../../server/rooms/local-room.ts'
 import type { MessageLog, Page } from '../../server/rooms/message-log.ts'
 import { createRooms, type JoinAnswer } from '../../server/rooms/rooms.ts'

@@ -1,6 +1,6 @@
 import { expect, onTestFinished, test } from 'vitest'
-import { createMemoryStore } from '../../server/broker/memory.ts'
 import { createMemoryPresence } from '../../server/broker/memory-presence.ts'
+import { createMemoryStore } from '../../server/broker/memory-store.ts'
 import type { PresenceEvent } from '../../server/protocol.ts'
 import { type Attendant, createRoster } from '../../server/rooms/roster.ts'
 

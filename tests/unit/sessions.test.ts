@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { createMemoryStore } from '../../server/broker/memory.ts'
 import { createMemorySessions } from '../../server/broker/memory-sessions.ts'
+import { createMemoryStore } from '../../server/broker/memory-store.ts'
 import { createSessions, type Fate, whoReturns } from '../../server/session/sessions.ts'
 
 /** Two instances whose clock stands still until it is moved. */

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import express, { type RequestHandler, Router } from 'express'
 import { GatewayError } from '../../errors.ts'
 import type { ApiKey, ApiScope } from '../../session/api-keys.ts'
@@ -23,7 +24,7 @@ const MIN_LIMIT_BYTES = 1024 * 1024
 export function apiRoutes(deps: ApiDeps): Router {
   const router = Router({ strict: true })
   const limit = Math.max(MIN_LIMIT_BYTES, 2 * deps.maxBodyBytes)
-  const json = express.json({ limit, strict: false })
+  const json = express.json({ limit, strict: false, verify: needsUtf8 })
   const document = openApiDocument(deps.routes, deps.version)
   router.get('/api/openapi.json', (_request, response) => void response.json(document))
   for (const route of deps.routes) {
@@ -57,6 +58,11 @@ function keyHolders(
     response.locals['key'] = key
     next()
   }
+}
+
+/** What is not UTF-8 would be stored as something else. */
+function needsUtf8(_request: unknown, _response: unknown, body: Buffer): void {
+  if (!isUtf8(body)) throw new GatewayError('BAD_REQUEST', 'body: must be JSON in UTF-8')
 }
 
 const needsJson: RequestHandler = (request, _response, next) => {
