@@ -25,7 +25,7 @@ const desk = { width: 1280, height: 800 }
 const phone = { width: 390, height: 780 }
 
 async function startSystem(scope: Scope): Promise<string> {
-  const redis = await startRedis(scope)
+  const redis = await startRedis(scope, { appendonly: 'everysec' })
   const start = (instance: string) =>
     startGateway(scope, {
       env: { REDIS_URL: redis.url(), INSTANCE_ID: instance, OPERATOR_TOKEN: TOKEN },
