@@ -12,7 +12,7 @@ import {
   type OptionReader,
   type ReadFile,
 } from './option-reader.ts'
-import { findStrangers, findTypos } from './option-typos.ts'
+import { findStrangers, meansRedis } from './option-typos.ts'
 import { type RedisTarget, readRedisRoles } from './redis-roles.ts'
 
 export type { ClassifierConfig } from './option-classifier.ts'
@@ -95,6 +95,8 @@ export function readConfig(
 ): { config: Config; warnings: readonly ConfigWarning[] } {
   const reader = createOptionReader(env, readFile)
   const roles = readRedisRoles(reader)
+  const hasUrl = reader.isSet('REDIS_URL') || reader.isSet('WEBSOCKET_REDIS_URL')
+  const idle = hasUrl ? [] : reader.warnings.map(({ variable }) => variable)
   const home = reader.value('WEBSOCKET_MANAGER')
   const config: Config = {
     host: reader.value('HOST'),
@@ -137,7 +139,7 @@ export function readConfig(
     presenceGraceMs: reader.value('PRESENCE_GRACE'),
     presenceLeaseMs: reader.value('PRESENCE_LEASE'),
   }
-  if (home === 'redis' && !reader.isSet('REDIS_URL') && !reader.isSet('WEBSOCKET_REDIS_URL')) {
+  if (home === 'redis' && !hasUrl) {
     reader.problem('WEBSOCKET_MANAGER', 'is redis: it needs WEBSOCKET_REDIS_URL or REDIS_URL')
   }
   // A repeat must find the entry it repeats (D2).
@@ -150,14 +152,22 @@ export function readConfig(
     reader.warn('SHUTDOWN_TIMEOUT', message)
   }
   reader.file('API_KEYS_FILE') // whoever sets it relies on it
-  for (const { variable, instead } of findStrangers(env)) {
-    reader.warn(variable, `is not an option; use ${instead}`)
-  }
-  for (const { variable, meant } of findTypos(env)) {
-    reader.warn(variable, `is not an option; did you mean ${meant}?`)
+  const strangers = findStrangers(env)
+  for (const { variable, message } of strangers) reader.warn(variable, message)
+  if (home === undefined && !hasUrl) {
+    const signs = strangers.filter(meansRedis).map(({ variable }) => variable)
+    warnOfMemory([...idle, ...signs], reader)
   }
   if (reader.problems.length > 0) throw new ConfigError(reader.problems, reader.warnings)
   return { config, warnings: reader.warnings }
+}
+
+/** Instances would quietly split their rooms between them. */
+function warnOfMemory([sign, ...others]: readonly string[], reader: OptionReader): void {
+  if (sign === undefined) return
+  const also = others.length === 0 ? '' : ` (also ${others.join(', ')})`
+  const message = `seems to be for a Redis${also}, but no URL names one: rooms live in memory, and instances share nothing; set WEBSOCKET_REDIS_URL or REDIS_URL, or WEBSOCKET_MANAGER=memory if that is meant`
+  reader.warn(sign, message)
 }
 
 function readProducers(reader: OptionReader): Config['producers'] {

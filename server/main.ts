@@ -81,13 +81,7 @@ async function run(): Promise<void> {
 function tellSetup(logger: Logger, config: Config, warnings: readonly ConfigWarning[]): void {
   for (const { level, variable, message } of warnings)
     logger[level]({ variable }, `${variable} ${message}`)
-  const meant = warnings.filter(({ variable }) => /^(WEBSOCKET_)?REDIS_/i.test(variable))
-  if (config.rooms === undefined && meant.length > 0 && env['WEBSOCKET_MANAGER'] !== 'memory') {
-    logger.warn(
-      { variables: meant.map(({ variable }) => variable) },
-      'rooms live in memory, and instances share nothing, though a Redis seems to be meant: set WEBSOCKET_REDIS_URL or REDIS_URL, or WEBSOCKET_MANAGER=memory',
-    )
-  } else if (config.rooms === undefined) {
+  if (config.rooms === undefined) {
     logger.info('rooms live in memory: one instance, and messages end with this process')
   }
   if (config.cache === undefined) {

@@ -73,11 +73,14 @@ export function readRedisRoles(reader: OptionReader): {
       reader.problem(hosts, message)
     }
     for (const name of ['USERNAME', ...PASSWORDS, ...TLS, ...TOPOLOGY] as const) {
-      if (!reader.isSet(`${prefix}_${name}`)) continue
+      const variable = `${prefix}_${name}` as const
+      if (!reader.isSet(variable) || (name === 'CLUSTER' && !reader.value(`${prefix}_CLUSTER`))) {
+        continue
+      }
       const instead = reader.isSet(`${other}_URL`)
         ? `; ${other}_URL is used with its own credentials (${other}_${name})`
         : ''
-      reader.warn(`${prefix}_${name}`, `has no effect while ${prefix}_URL is unset${instead}`)
+      reader.warn(variable, `has no effect while ${prefix}_URL is unset${instead}`)
     }
     return undefined
   }
@@ -105,9 +108,10 @@ function readTarget(prefix: Prefix, other: Prefix, reader: OptionReader): RedisT
   }
   const { url } = parsed
   if (url.ignoredParameters.length > 0) {
+    const wantsTls = !url.tls && url.ignoredParameters.some((name) => /^(ssl|tls)/i.test(name))
     reader.warn(
       address,
-      `has query parameters, which are ignored: ${url.ignoredParameters.join(', ')}`,
+      `has query parameters, which are ignored: ${url.ignoredParameters.join(', ')}${wantsTls ? ' (TLS takes rediss://)' : ''}`,
     )
   }
   if (credentials.password === undefined && credentials.username === undefined) {

@@ -30,7 +30,47 @@ function problems(env: Env, files: Record<string, string | Uint8Array> = {}) {
 describe('two roles', () => {
   test('no URL: memory', () => {
     expect(read({}).config).toMatchObject({ rooms: undefined, cache: undefined })
-    expect(read({ REDIS_PASSWORD: 'pw' }).warnings).toMatchObject([{ variable: 'REDIS_PASSWORD' }])
+    const env = { REDIS_PASSWORD: 'pw', WEBSOCKET_MANAGER: 'memory' }
+    expect(read(env).warnings).toMatchObject([{ variable: 'REDIS_PASSWORD' }])
+  })
+
+  const inMemory = (env: Env) =>
+    read(env, { '/pw': 'pw' }).warnings.filter(({ message }) =>
+      message.includes('rooms live in memory'),
+    )
+
+  test.each<[Env, string]>([
+    [{ REDIS_HOST: 'redis' }, 'REDIS_HOST'],
+    [{ REDIS_URI: 'redis://redis' }, 'REDIS_URI'],
+    [{ REDISURL: 'redis://redis' }, 'REDISURL'],
+    [{ WEBSOCKET_REDIS_UR: 'redis://redis' }, 'WEBSOCKET_REDIS_UR'],
+    [{ REDIS_TLS_URL: 'rediss://redis' }, 'REDIS_TLS_URL'],
+    [{ REDISCLOUD_URL: 'redis://redis' }, 'REDISCLOUD_URL'],
+    [{ VALKEY_URL: 'valkey://valkey' }, 'VALKEY_URL'],
+    [{ REDIS_PASSWORD: 'pw' }, 'REDIS_PASSWORD'],
+    [{ WEBSOCKET_REDIS_PASSWORD_FILE: '/pw' }, 'WEBSOCKET_REDIS_PASSWORD_FILE'],
+    [{ REDIS_CLUSTER: 'true' }, 'REDIS_CLUSTER'],
+    [{ REDIS_SENTINEL_HOST: 'a' }, 'REDIS_SENTINEL_HOST'],
+  ])('a Redis seems to be meant, rooms live in memory: %j is named for it', (env, variable) => {
+    expect(inMemory(env)).toMatchObject([{ variable, level: 'warn' }])
+    expect(inMemory({ ...env, WEBSOCKET_MANAGER: 'Memory' })).toEqual([])
+    expect(inMemory({ ...env, WEBSOCKET_REDIS_URL: 'redis://redis' })).toEqual([])
+  })
+
+  test('the sign of a Redis is one line, however many variables it is', () => {
+    const found = inMemory({ REDIS_HOST: 'redis', REDIS_PORT: '6379', REDIS_PASSWORD: 'pw' })
+    expect(found).toMatchObject([
+      { variable: 'REDIS_PASSWORD', message: expect.stringMatching(/REDIS_HOST, REDIS_PORT/) },
+    ])
+  })
+
+  test.each<Env>([
+    {},
+    { REDIS_PORT: 'tcp://10.0.0.1:6379', REDIS_SERVICE_HOST: '10.0.0.1' },
+    { CELERY_BROKER_URL: 'redis://redis' },
+    { REDIS_CLUSTER: 'false', REDIS_EMITER: 'false', REDIS_KEY_PREFX: 'a' },
+  ])('no Redis seems to be meant: %j', (env) => {
+    expect(inMemory(env)).toEqual([])
   })
 
   test('one URL: both roles are that target as a whole, credentials included', () => {
@@ -201,6 +241,13 @@ describe('ambiguous URLs get a note that names the way out', () => {
     const [warning] = read1('redis://redis?password=hunter2&db=1').warnings
     expect(warning?.message).toContain('password, db')
     expect(warning?.message).not.toContain('hunter2')
+    expect(warning?.message).not.toContain('rediss://')
+  })
+
+  test('whoever asks for TLS in a parameter is told how to', () => {
+    expect(read1('redis://redis?ssl=true').warnings).toMatchObject([
+      { message: expect.stringContaining('rediss://') },
+    ])
   })
 })
 

@@ -246,7 +246,7 @@ describe('misspelt names', () => {
     ['CORS_ALLOW_ORIGINS', 'CORS_ALLOW_ORIGIN'],
     ['redis_url', 'REDIS_URL'],
   ])('%s', (variable, meant) => {
-    expect(warnings({ [variable]: 'x' })).toMatchObject([
+    expect(warnings({ [variable]: 'x', WEBSOCKET_MANAGER: 'memory' })).toMatchObject([
       { variable, level: 'warn', message: expect.stringContaining(`did you mean ${meant}?`) },
     ])
   })
@@ -257,7 +257,8 @@ describe('misspelt names', () => {
   })
 
   test('nor a host by itself, which would be ignored where there is no URL', () => {
-    expect(warnings({ REDIS_HOST: 'redis', REDIS_PORT: '6379' })).toMatchObject([
+    const env = { REDIS_HOST: 'redis', REDIS_PORT: '6379', WEBSOCKET_MANAGER: 'memory' }
+    expect(warnings(env)).toMatchObject([
       { variable: 'REDIS_HOST', message: 'is not an option; use REDIS_URL' },
       { variable: 'REDIS_PORT' },
     ])

@@ -127,6 +127,7 @@ describe('what is refused names what would be right, and repeats nothing', () =>
     ['redis://:hunter2', 'has no host'],
     ['redis://', 'has no host'],
     ['redis://::1:6379', 'brackets'],
+    ['redis://fd00::1:6379', 'brackets'],
     ['redis://:hunter2@[::1', 'host[:port][/database]'],
     ['redis://:hunter2@[redis]', 'neither a name nor an IP address'],
     ['redis://:hunter2@re dis', 'neither a name nor an IP address'],

@@ -99,6 +99,8 @@ export function parseHost(text: string, defaultPort: number): Host | string {
   if (!(hostText.startsWith('[') ? isIPv6(host) : HOST_NAME.test(host))) {
     return 'has a host that is neither a name nor an IP address'
   }
+  if (portText?.includes(':'))
+    return 'has more than one : after its host (an IPv6 address goes in brackets)'
   const port = portText === undefined ? defaultPort : wholeNumber(portText)
   if (port === undefined || port < 1 || port > 65_535) {
     return 'must have a port from 1 to 65535 after the host'
