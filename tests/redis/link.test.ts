@@ -277,6 +277,7 @@ describe.concurrent('the Redis link', () => {
     const links = [frozen, plain].map(({ host, port }) => openLink(scope, { host, port, tls }))
     await eventually(() => links.every(({ state }) => state.name === 'down'))
     expect(links.map(({ state }) => nameOf(state))).toEqual(['timeout', 'tls'])
+    expect(links[1]?.state).toMatchObject({ message: expect.stringContaining('write redis://') })
     frozen.resume()
     await links[0]?.ready
   })

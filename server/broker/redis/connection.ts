@@ -87,6 +87,7 @@ export interface Connection {
 
 /** A command on a healthy server takes well under 10 ms; D7 promises an error within 2 s. */
 const COMMAND_DEADLINE_MS = 1500
+const PLAIN_TEXT = { detail: 'the port speaks plain text, so write redis:// in the URL' }
 /** First and longest pause between attempts; "whole within 2 s of Redis being back" needs a short one. */
 const RETRY_FIRST_MS = 30
 const RETRY_MAX_MS = 500
@@ -200,7 +201,9 @@ export function createConnection(
       } catch (error) {
         const failure = toFailure(error, target.tls !== undefined)
         const unanswered = target.tls !== undefined && failure.kind === 'timeout'
-        throw unanswered && (await speaksPlainText(target)) ? new RedisFailure('tls') : failure
+        throw unanswered && (await speaksPlainText(target))
+          ? new RedisFailure('tls', PLAIN_TEXT)
+          : failure
       }
       address = { host: target.host, port: target.port }
       observer.up()
