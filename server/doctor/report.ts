@@ -18,8 +18,9 @@ export function reportJson(report: Report): string {
  * reason is one line.
  */
 export function reportText({ checks }: Report): string {
-  const nameWidth = Math.max(...checks.map((check) => nameOf(check).length))
-  const lines = folded(checks).flatMap((check) => {
+  const shown = folded(checks)
+  const nameWidth = Math.max(...shown.map((check) => nameOf(check).length))
+  const lines = shown.flatMap((check) => {
     const { status, seen, remedy } = check
     const line = `${MARKS[status]} ${nameOf(check).padEnd(nameWidth)}  ${seen}`
     return remedy === undefined ? [line] : [line, `  ${' '.repeat(nameWidth)}  → ${remedy}`]

@@ -120,11 +120,12 @@ export const tlsExpiry: Check<Role> = {
 function validity(pem: Uint8Array | string, what: string, remedy: string, now: number): Finding {
   const { validFrom, validTo } = new X509Certificate(pem)
   const [from, to] = [Date.parse(validFrom), Date.parse(validTo)]
-  const days = Math.abs(Math.floor((to - now) / DAY_MS))
-  if (now > to) return failed(`${what} expired ${days} days ago`, remedy)
+  const count = Math.abs(Math.floor((to - now) / DAY_MS))
+  const days = (more = '') => `${count}${more} ${count === 1 ? 'day' : 'days'}`
+  if (now > to) return failed(`${what} expired ${days()} ago`, remedy)
   if (now < from) {
     return failed(`${what} is not valid before ${validFrom}`, 'is the clock of this machine right?')
   }
-  const left = `${what} is valid for ${days} more days`
+  const left = `${what} is valid for ${days(' more')}`
   return to - now < Math.min(SOON_MS, (to - from) / 3) ? warning(left, remedy) : ok(left)
 }
