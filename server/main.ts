@@ -11,10 +11,15 @@ const { argv, env, stderr, stdout } = process
 const LISTEN_REFUSALS: Readonly<Record<string, string>> = {
   EADDRINUSE: 'another process listens there; set PORT to another one',
   EACCES: 'this user may not listen there; set PORT to one above 1023',
-  EADDRNOTAVAIL: 'HOST is no address of this machine',
+  EADDRNOTAVAIL: 'HOST is no address of this machine; unset it to listen on all of them',
+  EAFNOSUPPORT: 'HOST is of a kind that this machine has none of, such as IPv6',
+  EINVAL: 'HOST is no address to listen on; one that begins with fe80: needs its interface (%eth0)',
   ENOTFOUND: 'HOST is a name that is not known here',
   EAI_AGAIN: 'HOST is a name that is not known here',
 }
+
+/** Two signals within it are one Ctrl-C: npm passes on what the terminal has sent to everybody. */
+const ONE_PRESS_MS = 300
 
 const io = {
   ...{ env, stdout, stderr },
@@ -45,14 +50,15 @@ async function run(): Promise<void> {
     exit(1)
   })
 
-  let stopping = false
+  let stoppingSince: number | undefined
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
-      if (stopping) {
+      if (stoppingSince !== undefined) {
+        if (performance.now() - stoppingSince < ONE_PRESS_MS) return
         logger.warn({ signal }, 'asked twice: ending at once')
         return exit(1)
       }
-      stopping = true
+      stoppingSince = performance.now()
       logger.info({ signal }, 'stopping')
       void gateway.stop()
     })
