@@ -2,14 +2,15 @@ import { createRequire } from 'node:module'
 import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { printAcl } from './cli-acl.ts'
 import { shownConfig } from './cli-config.ts'
+import { unknownCommand, wrongFlags } from './cli-mistakes.ts'
 import { makeToken, TokenProblem, tokenFlags } from './cli-token.ts'
-import { ConfigError, type ConfigProblem, readConfig } from './config.ts'
+import { type Config, ConfigError, type ConfigProblem, readConfig } from './config.ts'
 import { checkPassword } from './doctor/check-password.ts'
 import { examine } from './doctor/doctor.ts'
 import type { Input } from './doctor/password-input.ts'
 import { reportJson, reportText } from './doctor/report.ts'
-import { nearest } from './option-nearest.ts'
 import type { Environment } from './option-reader.ts'
+import { findStrangers } from './option-typos.ts'
 import { optionGroups } from './options.ts'
 import { API_SCOPES, createApiKey } from './session/api-keys.ts'
 
@@ -90,7 +91,7 @@ const commands: Readonly<Record<string, Command>> = {
   },
   acl: {
     description: 'Prints the Redis ACL rule that the configuration needs, and nothing more.',
-    run: (io) => withConfig(io, ({ config }) => printAcl(config, io)),
+    run: (io) => withConfig(io, (config) => printAcl(config, io)),
   },
 }
 
@@ -106,13 +107,13 @@ export async function runCli(argv: readonly string[], io: CliIo): Promise<number
   try {
     parsed = parseArgs({ args: [...argv], allowPositionals: true, options: flags })
   } catch {
-    if (command === undefined) return refuse(unknownCommand(name), io)
+    if (command === undefined) return refuse(unknownCommand(name, Object.keys(commands)), io)
     return refuse(wrongFlags(argv, name, Object.keys(flags)), io)
   }
   const { values, positionals } = parsed
   if (values['version']) return print(`${version()}\n`, io)
   if (values['help'] || name === 'help') return print(helpText(), io)
-  if (command === undefined) return refuse(unknownCommand(name), io)
+  if (command === undefined) return refuse(unknownCommand(name, Object.keys(commands)), io)
   if (positionals.length > 1) return refuse(`${name} takes no arguments`, io)
   return command.run(io, values)
 }
@@ -121,26 +122,6 @@ const COMMON_FLAGS = {
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'v' },
 } as const
-
-/** What was given is not repeated, but what it resembles is named. */
-function unknownCommand(given: string): string {
-  return `unknown command${guess(nearest(given, Object.keys(commands)))}`
-}
-
-/** An unknown flag, or one whose value is missing or too much. */
-function wrongFlags(argv: readonly string[], command: string, known: readonly string[]): string {
-  const given = argv.flatMap((arg) => /^--([^=]+)/.exec(arg)?.[1] ?? [])
-  const unknown = given.find((flag) => !known.includes(flag))
-  const all = known.map((flag) => `--${flag}`).join(', ')
-  if (given.length > 0 && unknown === undefined) {
-    return `an option of ${command} lacks its value, or has one that it does not take; it knows ${all}`
-  }
-  const meant = unknown === undefined ? undefined : nearest(unknown, known)
-  return `unknown option${guess(meant && `--${meant}`)}; ${command} knows ${all}`
-}
-
-const guess = (meant: string | undefined): string =>
-  meant === undefined ? '' : `, did you mean ${meant}?`
 
 /** Usage and the option table, as `--help` prints them. */
 function helpText(): string {
@@ -170,16 +151,17 @@ function helpText(): string {
 }
 
 function printConfig(io: CliIo): number {
-  return withConfig(io, ({ config, warnings }) => {
-    for (const warning of warnings) io.stderr.write(warningLine(warning))
+  return withConfig(io, (config) => {
     print(`${JSON.stringify(shownConfig(config), undefined, 2)}\n`, io)
   })
 }
 
-/** 0, or `EXIT_CONFIG` with a line for each problem of the configuration. */
-function withConfig(io: CliIo, use: (read: ReturnType<typeof readConfig>) => void): number {
+/** 0, or `EXIT_CONFIG` with a line for each problem of the configuration. Warnings come in both cases. */
+function withConfig(io: CliIo, use: (config: Config) => void): number {
   try {
-    use(readConfig(io.env))
+    const { config, warnings } = readConfig(io.env)
+    for (const warning of warnings) io.stderr.write(warningLine(warning))
+    use(config)
     return 0
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
@@ -216,6 +198,10 @@ async function printToken(io: CliIo, flags: Flags): Promise<number> {
   } catch (error) {
     if (!(error instanceof TokenProblem)) throw error
     io.stderr.write(`roomwire: ${error.message}\n`)
+    // What keeps a token from being made may be misspelt.
+    for (const stranger of findStrangers(io.env)) {
+      io.stderr.write(warningLine({ level: 'warn', ...stranger }))
+    }
     return EXIT_USAGE
   }
 }

@@ -1,11 +1,16 @@
 const MAX_DISTANCE = 2
 
-/** The name that somebody probably meant: the one that differs least, by two letters at most. */
+/**
+ * The name that somebody probably meant: the one that differs least, by two letters at most, and by no
+ * more than half of it.
+ */
 export function nearest<Name extends string>(
   given: string,
   names: readonly Name[],
 ): Name | undefined {
-  const near = names.filter((name) => distance(given, name) <= MAX_DISTANCE)
+  const near = names.filter(
+    (name) => distance(given, name) <= Math.min(MAX_DISTANCE, name.length / 2),
+  )
   return near.sort((a, b) => distance(given, a) - distance(given, b))[0]
 }
 

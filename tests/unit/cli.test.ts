@@ -58,6 +58,9 @@ test.each([
   [['token', '--user'], 'an option of token lacks its value'],
   [['doctor', '--json=hunter2'], 'an option of doctor lacks its value, or has one'],
   [['toString', '--hunter2'], 'unknown command;'],
+  [['--port=9000'], 'settings come from the environment: PORT=…'],
+  [['start', '--redis-url', 'hunter2'], 'settings come from the environment: REDIS_URL=…'],
+  [['token', '--xx'], 'unknown option; token knows --user'],
 ])('%j: %s', async (argv, words) => {
   const { result, stderr } = await run(argv)
   expect(result).toBe(2)
@@ -75,6 +78,25 @@ test('a misspelt variable is named beside the error that it causes', async () =>
   expect(stderr).toContain('warn: JWT_SECRT_FILE is not an option; did you mean JWT_SECRET_FILE?')
   expect(stderr).not.toContain('hunter2')
 })
+
+test('a misspelt variable is named beside the reason why there is no token', async () => {
+  const { result, stderr } = await run(['token', '--user', 'ann'], { JWT_SECRT_FILE: 'hunter2' })
+  expect(result).toBe(2)
+  expect(stderr).toContain('set JWT_SECRET_FILE')
+  expect(stderr).toContain('warn: JWT_SECRT_FILE is not an option; did you mean JWT_SECRET_FILE?')
+  expect(stderr).not.toContain('hunter2')
+})
+
+test.each(['config', 'acl'])(
+  '%s tells what it is warned of, also without an error',
+  async (command) => {
+    const { result, stdout, stderr } = await run([command], { REDIS_HOST: 'hunter2' })
+    expect(result).toBe(0)
+    expect(stderr).toContain('warn: REDIS_HOST is not an option; use REDIS_URL\n')
+    expect(stdout).not.toBe('')
+    expect(stdout + stderr).not.toContain('hunter2')
+  },
+)
 
 describe('config', () => {
   test('prints what would be used, without secrets; warnings go to stderr', async () => {
