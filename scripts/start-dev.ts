@@ -20,24 +20,26 @@ const instances = [
   { name: 'dev-1', port: 8080, page: 5173 },
   { name: 'dev-2', port: 8081, page: 5174 },
 ]
-for (const port of instances.flatMap(({ port, page }) => [port, page])) {
-  if (await isFree(port)) continue
-  console.error(`Port ${port} is taken; npm run dev needs 8080, 8081, 5173 and 5174.`)
-  process.exit(1)
-}
 const { PATH: _path, ...given } = process.env as Record<string, string>
 const settings: Record<string, string> = { LOG_LEVEL: 'debug', ...given }
 const isConfigured = ['REDIS_URL', 'WEBSOCKET_REDIS_URL', 'WEBSOCKET_MANAGER'].some(
   (name) => settings[name],
 )
-if (!isConfigured && isInstalled('redis-server')) {
-  settings['REDIS_URL'] = (await startRedis(scope, { rights: 'all' })).url()
+const startsRedis = !isConfigured && isInstalled('redis-server')
+const shared = startsRedis || settings['REDIS_URL'] || settings['WEBSOCKET_REDIS_URL']
+const started = shared ? instances : instances.slice(0, 1)
+const needed = started.flatMap(({ port, page }) => [port, page])
+// Vite listens on what localhost is, which may be ::1.
+for (const port of needed) {
+  if ((await isFree(port, '127.0.0.1')) && (await isFree(port, 'localhost'))) continue
+  console.error(`Port ${port} is taken; npm run dev needs ${needed.join(', ')}.`)
+  process.exit(1)
 }
-const shared = settings['REDIS_URL'] || settings['WEBSOCKET_REDIS_URL']
+if (startsRedis) settings['REDIS_URL'] = (await startRedis(scope, { rights: 'all' })).url()
 if (!shared) console.log('No Redis: one instance, rooms in memory.')
 
 const pretty = prettyLog.prettyFactory({ colorize: process.stdout.isTTY, ignore: 'pid,hostname' })
-for (const { name, port, page } of shared ? instances : instances.slice(0, 1)) {
+for (const { name, port, page } of started) {
   const env = { ...settings, PORT: String(port), HOST: '127.0.0.1', INSTANCE_ID: name }
   const watch = ['node_modules/tsx/dist/cli.mjs', 'watch', '--clear-screen=false', 'server/main.ts']
   const child = await startChild(scope, process.execPath, watch, { cwd: root, env })
@@ -67,10 +69,10 @@ for (const { name, port, page } of shared ? instances : instances.slice(0, 1)) {
 await stop
 await scope.close()
 
-function isFree(port: number): Promise<boolean> {
+function isFree(port: number, host: string): Promise<boolean> {
   return new Promise((resolve) => {
     const probe = createTcpServer().once('error', () => resolve(false))
-    probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)))
+    probe.listen(port, host, () => probe.close(() => resolve(true)))
   })
 }
 
