@@ -187,7 +187,9 @@ test('a room’s keys outlive its last message by the TTL, with few renewals', a
     const [log, meta] = [await endOf(keys.log), await endOf(keys.meta)]
     expect(log - position.at).toBeGreaterThanOrEqual(ttls.logTtlMs)
     expect(log - position.at).toBeLessThanOrEqual(ttls.logTtlMs * 1.02)
-    expect(meta - log).toBe(ttls.dedupWindowMs)
+    // Redis 7.0 reads the clock for each of both, also within a script.
+    expect(meta - log).toBeGreaterThanOrEqual(ttls.dedupWindowMs)
+    expect(meta - log).toBeLessThan(ttls.dedupWindowMs + 500)
     expiries.add(log)
     await sleep(10)
   }
