@@ -44,7 +44,7 @@ const views = [
   createConnectionBar(client, link, rooms),
   createRoomList(rooms),
   createRoomDrawer(rooms),
-  createRoomHead(active),
+  createRoomHead(active, link),
   createHistory({ me, active, write: composer.write }),
   createAnnouncer({ me, active }),
   composer,

@@ -17,7 +17,7 @@ export function createConnectionBar(client: Client, link: Link, rooms: Rooms): {
   return {
     render() {
       const { status } = client
-      setText(state, link.held ? 'Not connected yet' : stateText(status))
+      setText(state, link.held ? 'Not connected' : stateText(status))
       state.dataset['state'] = link.held ? 'held' : status.state
       setText(transport, transportText(status))
       setText(instance, status.instance ?? '–')

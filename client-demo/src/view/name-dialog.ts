@@ -33,6 +33,10 @@ export function createNameDialog(deps: {
   dialog.addEventListener('cancel', (event) => {
     if (identity.name === undefined) event.preventDefault()
   })
+  // A second Escape closes it all the same.
+  dialog.addEventListener('close', () => {
+    if (identity.name === undefined) ask()
+  })
   form.addEventListener('submit', (event) => {
     const chosen = name.value.trim()
     if (chosen === '') return event.preventDefault()

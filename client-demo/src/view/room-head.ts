@@ -1,4 +1,5 @@
 import type { Members } from '../../../client/connect.ts'
+import type { Link } from '../link.ts'
 import type { OpenRoom } from '../open-room.ts'
 import { refusalText } from '../plain-words.ts'
 import { displayName, paintAvatar } from './avatar.ts'
@@ -7,7 +8,7 @@ import { find, setText } from './page.ts'
 const FACES = 4
 
 /** The active room's name, state and people, and the way out when the gateway refuses it. */
-export function createRoomHead(active: () => OpenRoom | undefined): { render(): void } {
+export function createRoomHead(active: () => OpenRoom | undefined, link: Link): { render(): void } {
   const name = find('room-name', HTMLElement)
   const facts = find('room-facts', HTMLElement)
   const members = find('members', HTMLElement)
@@ -39,7 +40,7 @@ export function createRoomHead(active: () => OpenRoom | undefined): { render(): 
       const open = active()
       setText(name, open?.name ?? 'No room')
       name.title = open?.name ?? ''
-      setText(facts, open ? factsOf(open) : 'Join one to read and write.')
+      setText(facts, open ? factsOf(open, link) : 'Join one to read and write.')
       renderMembers(open?.roster.members)
       const refused = open?.room.state === 'refused' ? open.room.error : undefined
       refusal.hidden = refused === undefined
@@ -48,7 +49,8 @@ export function createRoomHead(active: () => OpenRoom | undefined): { render(): 
   }
 }
 
-function factsOf({ room: { state, position } }: OpenRoom): string {
+function factsOf({ room: { state, position } }: OpenRoom, { held }: Link): string {
+  if (held) return 'Say your name to come in.'
   if (state === 'refused') return ''
   if (!position) return 'Joining…'
   return `${position.offset} ${position.offset === 1 ? 'message' : 'messages'} so far`
