@@ -17,16 +17,34 @@ beforeAll(async () => {
   browser = await launchBrowser(suite)
 })
 
-test('before the name was said nothing looks wrong; afterwards one’s own colour is the same after a reload', async () => {
+test('before the name was said nothing looks wrong, and Escape does not get past the question', async () => {
+  const scope = testScope()
+  const { url } = await startInProcess(scope)
+  const viewport = { width: 360, height: 740 }
+  const { page, complaints } = await openWatchedPage(scope, browser, url, { viewport })
+  const name = page.getByRole('textbox', { name: 'Your name' })
+  await name.waitFor()
+  expect(await page.getByTestId('connection-state').textContent()).toBe('Not connected')
+  expect(await page.getByTestId('room-facts').textContent()).toBe('Say your name to come in.')
+  expect(await page.getByTestId('notice').isVisible()).toBe(false)
+  expect(await page.locator('#my-avatar').isVisible()).toBe(false)
+  const topOf = async (id: string) => (await page.locator(id).boundingBox())?.y
+  expect(await topOf('#drawer-toggle')).toBe(await topOf('#theme'))
+  // The browser lets a page refuse the first Escape only.
+  await page.keyboard.press('Escape')
+  await page.keyboard.press('Escape')
+  await name.fill('Ada')
+  await page.keyboard.press('Enter')
+  await page.getByText('Live', { exact: true }).waitFor()
+  expect(complaints).toEqual([])
+})
+
+test('one’s own avatar has its colour after a reload, and its letters after another name', async () => {
   const scope = testScope()
   const { url } = await startInProcess(scope)
   const { page, complaints } = await openWatchedPage(scope, browser, url, {})
-  await page.getByRole('textbox', { name: 'Your name' }).waitFor()
-  expect(await page.getByTestId('connection-state').textContent()).toBe('Not connected yet')
-  expect(await page.getByTestId('notice').isVisible()).toBe(false)
   await page.getByRole('textbox', { name: 'Your name' }).fill('Ada')
-  await page.getByRole('button', { name: 'Continue' }).click()
-  await page.getByText('Live', { exact: true }).waitFor()
+  await page.keyboard.press('Enter')
   await page.getByRole('textbox', { name: 'Message', exact: true }).fill('hello')
   await page.keyboard.press('Enter')
   const row = page.getByRole('log').getByRole('listitem').filter({ hasText: 'hello' })
@@ -36,6 +54,20 @@ test('before the name was said nothing looks wrong; afterwards one’s own colou
   await page.reload()
   await row.getByText('stored').waitFor()
   expect(await hue()).toBe(before)
+
+  // What waits goes out under the name one has by then.
+  await page.getByRole('button', { name: 'Try it' }).click()
+  await page.getByRole('button', { name: 'Go offline' }).click()
+  await page.getByRole('textbox', { name: 'Message', exact: true }).fill('later')
+  await page.keyboard.press('Enter')
+  const waiting = page.getByRole('log').getByRole('listitem').filter({ hasText: 'later' })
+  await waiting.getByText('queued').waitFor()
+  await page.getByRole('button', { name: 'Rename' }).click()
+  await page.getByRole('textbox', { name: 'Your name' }).fill('Grace')
+  await page.keyboard.press('Enter')
+  await page.getByRole('button', { name: 'Go online' }).click()
+  await waiting.getByText('stored').waitFor()
+  expect(await waiting.locator('.avatar').textContent()).toBe('G')
   expect(complaints).toEqual([])
 })
 

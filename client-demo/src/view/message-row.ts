@@ -66,9 +66,10 @@ function messageRow(first: MessageEntry, deps: RowDeps): EntryRow {
       element.classList.toggle('continued', continued)
       element.classList.toggle('own', entry.own)
       setText(author, displayName(entry.from))
-      // A page that has not connected yet does not know its own id.
-      if (painted !== entry.from.id) paintAvatar(within(element, '.avatar'), entry.from)
-      painted = entry.from.id
+      // Our own id is not known before we are connected, and our name may change until it is sent.
+      const { id, name } = entry.from
+      if (painted !== `${id} ${name}`) paintAvatar(within(element, '.avatar'), entry.from)
+      painted = `${id} ${name}`
       setText(time, clock.format(entry.at))
       time.title = full.format(entry.at)
       setText(offset, entry.offset === undefined ? '' : `#${entry.offset}`)
