@@ -1,4 +1,5 @@
 import type { RoomwireError, Status } from '../../client/connect.ts'
+import type { Deliveries } from './deliveries.ts'
 import type { Recovery } from './open-room.ts'
 
 /** Everything that the wire says in codes, as people would say it. */
@@ -101,5 +102,16 @@ export function refusalText({ code, message }: RoomwireError): string {
 export function recoveryText(recovery: Recovery): string {
   if (recovery.kind === 'reset') return 'History was reset'
   if (recovery.messages === 0) return 'Nothing was missed'
-  return `Resumed ${recovery.messages} ${recovery.messages === 1 ? 'message' : 'messages'}`
+  return `Resumed ${counted(recovery.messages, 'message')}`
 }
+
+/** What came out of line was mended before it was shown. */
+export function deliveriesText({ repeats, holes }: Pick<Deliveries, 'repeats' | 'holes'>): string {
+  const mended = [
+    ...(repeats > 0 ? [`${counted(repeats, 'repeat')} dropped`] : []),
+    ...(holes > 0 ? [`${counted(holes, 'gap')} filled`] : []),
+  ]
+  return mended.join(', ') || 'In order, each once'
+}
+
+const counted = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`

@@ -55,7 +55,7 @@ describe('two browsers and one gateway in memory', () => {
 
     expect(await ada.fact('instance')).toBe('only-one')
     expect(await ada.fact('transport')).toBe('WebSocket')
-    expect(await ada.fact('holes')).toBe('0')
+    expect(await ada.fact('deliveries')).toBe('In order, each once')
     expect([...ada.complaints, ...grace.complaints]).toEqual([])
   })
 
@@ -105,7 +105,7 @@ describe('two browsers and one gateway in memory', () => {
     expect(adas.map(({ offset }) => offset)).toEqual(numbers(102))
     expect(await ada.fact('reconnections')).toBe('1')
     expect(await ada.fact('recovery')).toMatch(/^Resumed \d+ messages?$|^Nothing was missed$/)
-    expect(await ada.fact('holes')).toBe('0')
+    expect(await ada.fact('deliveries')).toBe('In order, each once')
     expect([...ada.complaints, ...grace.complaints]).toEqual([])
   })
 

@@ -1,3 +1,4 @@
+import { deliveriesText } from '../plain-words.ts'
 import type { Rooms } from '../rooms.ts'
 import { find, setText } from './page.ts'
 
@@ -7,8 +8,7 @@ export function createFigures(rooms: Rooms): { render(): void } {
     epoch: find('figure-epoch', HTMLElement),
     offset: find('figure-offset', HTMLElement),
     waiting: find('figure-waiting', HTMLElement),
-    repeats: find('figure-repeats', HTMLElement),
-    holes: find('figure-holes', HTMLElement),
+    deliveries: find('figure-deliveries', HTMLElement),
   }
 
   return {
@@ -18,8 +18,7 @@ export function createFigures(rooms: Rooms): { render(): void } {
       setText(figures.epoch, open?.room.position?.epoch ?? '–')
       setText(figures.offset, String(open?.room.position?.offset ?? '–'))
       setText(figures.waiting, String(waiting?.length ?? 0))
-      setText(figures.repeats, String(open?.deliveries.repeats ?? 0))
-      setText(figures.holes, String(open?.deliveries.holes ?? 0))
+      setText(figures.deliveries, open?.room.position ? deliveriesText(open.deliveries) : '–')
     },
   }
 }
