@@ -20,7 +20,11 @@ export function transportText({ transport }: Status): string {
 }
 
 /** How long Redis itself keeps it is for operators to know (`/ops`). */
-const STORAGES = { durable: 'Redis', 'best-effort': 'Redis, may evict', memory: 'Memory' }
+const STORAGES = {
+  durable: 'In Redis',
+  'best-effort': 'In Redis, may be evicted',
+  memory: 'In memory',
+}
 
 export const storageText = ({ durability }: Status): string =>
   durability ? STORAGES[durability] : '–'

@@ -23,6 +23,7 @@ export function createConnectionBar(client: Client, link: Link, rooms: Rooms): {
       setText(instance, status.instance ?? '–')
       instance.title = status.instance ?? ''
       setText(durability, storageText(status))
+      durability.title = storageText(status)
       setText(reconnections, String(status.reconnections))
       const last = rooms.active?.recovery
       setText(recovery, last ? recoveryText(last) : '–')
