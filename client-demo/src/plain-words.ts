@@ -41,20 +41,30 @@ export function storeTrouble(message: string): string {
   return STORE_TROUBLES.find(([kind]) => kind.test(message))?.[1] ?? 'it has no message store'
 }
 
-const KEPT_HERE = 'What you write is kept and sent once you are back.'
+/** An outbox in memory ends with its tab, as over plain HTTP. */
+const untilBack = ({ storage }: Status): string =>
+  storage === 'memory'
+    ? 'What you write waits in this tab and is sent once you are back: keep it open.'
+    : 'What you write is kept and sent once you are back.'
+
+const untilOver = ({ storage }: Status): string =>
+  storage === 'memory'
+    ? 'Messages wait in this tab until that is over: keep it open.'
+    : 'Messages wait here until that is over; none is lost.'
 
 /** What a visitor has to know while not everything is well; empty when it is. */
-export function noticeText({ state, error }: Status, paused: boolean): string {
+export function noticeText(status: Status, paused: boolean): string {
+  const { state, error } = status
   switch (state) {
     case 'live':
     case 'resuming':
       return ''
     case 'degraded':
-      return `The gateway is in trouble: ${storeTrouble(error?.message ?? '')}. Messages wait here until that is over; none is lost.`
+      return `The gateway is in trouble: ${storeTrouble(error?.message ?? '')}. ${untilOver(status)}`
     case 'connecting':
-      return error ? `${connectingText(error)} ${KEPT_HERE}` : ''
+      return error ? `${connectingText(error)} ${untilBack(status)}` : ''
     case 'offline':
-      return `${offlineText(error, paused)} ${KEPT_HERE}`
+      return `${offlineText(error, paused)} ${untilBack(status)}`
   }
 }
 
