@@ -7,7 +7,7 @@ export interface Stretch {
 /** Longer ones are no use as links, and take long to look at. */
 const ADDRESS = /\bhttps?:\/\/[^\s<>"]{1,2000}/gi
 /** What ends a sentence around an address rather than the address. */
-const TRAILING = /[.,:;!?'’”»*_~]+$/
+const TRAILING = /[.,:;!?…'’”»*_~`|]+$/
 const BRACKETS: readonly [string, string][] = [
   ['(', ')'],
   ['[', ']'],
