@@ -27,7 +27,7 @@ export const charts: readonly ChartSpec[] = [
   {
     id: 'connections',
     title: 'Connections',
-    says: 'Open connections. A cliff here that is no cliff in all is a move.',
+    says: 'Open connections. A fall here, and none in all instances, is a move to another one.',
     unit: 'count',
     lines: [
       { figure: 'connections', label: 'here', colour: 1 },

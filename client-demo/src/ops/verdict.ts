@@ -29,7 +29,7 @@ export function judge(data: OperationsData, recent: Recent): Record<TileName, Ve
     connections: {
       state: 'none',
       value: inWords(connections.current, 'count'),
-      words: `here; ${inAll === null ? 'elsewhere unknown' : `${inWords(inAll, 'count')} in all`}`,
+      words: `Here; ${inAll === null ? 'elsewhere unknown' : `${inWords(inAll, 'count')} in all`}`,
     },
     send: ofLatency(recent.last('sendP99', LOOK_BACK_S), SEND_MS, 'Nothing was sent lately'),
     loop: ofLatency(recent.last('loopP99', LOOK_BACK_S), LOOP_MS, 'Not measured yet'),
@@ -78,13 +78,13 @@ function ofRedis(redis: RedisState, now: number, whenDown: 'bad' | 'warn'): Verd
       return {
         state: 'good',
         value: 'Working',
-        words: `for ${duration(forMs)}; a probe takes ${inWords(redis.probeMs, 'ms')}`,
+        words: `For ${duration(forMs)}; a probe takes ${inWords(redis.probeMs, 'ms')}`,
       }
     case 'down':
       return {
         state: whenDown,
         value: `Down (${redis.kind})`,
-        words: `for ${duration(forMs)}: ${redis.message}`,
+        words: `For ${duration(forMs)}: ${redis.message}`,
       }
   }
 }
