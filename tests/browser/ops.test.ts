@@ -234,6 +234,30 @@ test.each([
   expect(await axeFindings(ops)).toEqual([])
 })
 
+test.each([390, 768, 1280])(
+  '%i pixels wide: what is known of an instance fits, with its headings',
+  async (width) => {
+    const scope = testScope()
+    const instance = 'gateway-deployment-7f9c6b5d4-x2x9q-europe-west'
+    const { url } = await startInProcess(scope, { INSTANCE_ID: instance })
+    const { page } = await openOps(scope, browser, url, { viewport: { width, height: 900 } })
+    const row = page.getByRole('row', { name: instance })
+    await row.waitFor()
+    const cut = `[...document.querySelectorAll('.instances, .instances tbody *')]
+    .concat(document.querySelector('.instances').parentElement)
+    .filter((box) => box.scrollWidth > box.clientWidth + 1).map((box) => box.textContent)`
+    expect(await page.evaluate(cut)).toEqual([])
+    const heads = await row
+      .getByRole('cell')
+      .evaluateAll((cells) =>
+        cells.map((cell) => (cell as unknown as { dataset: { head: string } }).dataset.head),
+      )
+    expect([heads[0], heads.at(-1)]).toEqual(['State', 'Version'])
+    // Still a table to who does not see it.
+    expect(await page.getByRole('columnheader', { name: 'Reconnects /s' }).count()).toBe(1)
+  },
+)
+
 test('axe finds nothing amiss with the field for the token', async () => {
   const scope = testScope()
   const gateway = await startInProcess(scope, { OPERATOR_TOKEN: 'secret' })

@@ -4,8 +4,14 @@ import { duration, inWords, megabytes } from './words.ts'
 
 /** Fills the table of instances; the first is the one that answers. */
 export function showInstances(instances: readonly Instance[]): void {
+  const body = find('instances', HTMLTableSectionElement)
+  const heads = [...(body.parentElement?.querySelectorAll('thead th') ?? [])]
   const rows = instances.map((instance, index) => rowOf(instance, index === 0))
-  find('instances', HTMLTableSectionElement).replaceChildren(...rows)
+  for (const row of rows) {
+    // Narrow windows show each cell beside its heading: ops.css.
+    for (const cell of row.cells) cell.dataset['head'] = heads[cell.cellIndex]?.textContent ?? ''
+  }
+  body.replaceChildren(...rows)
 }
 
 function rowOf(instance: Instance, answers: boolean): HTMLTableRowElement {
@@ -15,7 +21,6 @@ function rowOf(instance: Instance, answers: boolean): HTMLTableRowElement {
   row.dataset['status'] = instance.status
   const name = document.createElement('th')
   name.scope = 'row'
-  name.title = instance.instance
   name.textContent = answers ? `${instance.instance} (answers you)` : instance.instance
   row.append(name, text(stateOf(instance), 'state'), text(redisOf(instance)))
   for (const figure of [
