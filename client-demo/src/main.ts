@@ -44,7 +44,7 @@ const views = [
   createConnectionBar(client, link, rooms),
   createRoomList(rooms),
   createRoomDrawer(rooms),
-  createRoomHead(active, link),
+  createRoomHead({ active, client, link }),
   createHistory({ me, active, write: composer.write }),
   createAnnouncer({ me, active }),
   composer,

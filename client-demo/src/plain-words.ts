@@ -82,6 +82,10 @@ function connectingText({ code }: RoomwireError): string {
   }
 }
 
+/** Most of what can be wrong is said as a predicate: `token: has expired`. */
+const tokenTrouble = (message: string): string =>
+  message.replace(/^token: (?=(is|has|was|lacks) )/, 'the token ')
+
 function offlineText(error: RoomwireError | undefined, paused: boolean): string {
   if (paused) return 'You went offline.'
   switch (error?.code) {
@@ -89,7 +93,7 @@ function offlineText(error: RoomwireError | undefined, paused: boolean): string 
     case 'OFFLINE':
       return 'This device has no network.'
     case 'UNAUTHORIZED':
-      return `The gateway does not let you in (${error?.message}). With a token, open this page as …/#token=<token>.`
+      return `The gateway does not let you in: ${tokenTrouble(error?.message ?? '')}. With a token, open this page as …/#token=<token>.`
     case 'FORBIDDEN':
       return 'The gateway does not let you in.'
     default:

@@ -30,6 +30,7 @@ test('go offline: nothing leaves and nothing comes, until back', async () => {
   await ada.waitForFact('connection-state', 'Offline')
   await ada.waitForFact('notice', /^You went offline\. What you write is kept/)
   expect(await ada.fact('transport')).toBe('–')
+  expect(await ada.page.getByTestId('members').isVisible()).toBe(false)
   await ada.say('Later')
   await ada.waitForHistory((history) => history[0]?.state === 'queued')
   await grace.say('Now')

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Status } from '../../client/connect.ts'
+import { RoomwireError } from '../../client/errors.ts'
 import { deliveriesText, noticeText, storageText } from '../../client-demo/src/plain-words.ts'
 
 const live: Status = {
@@ -41,3 +42,11 @@ test.each(['degraded', 'offline'] as const)(
     expect(tabOnly).toMatch(/keep it open/)
   },
 )
+
+test.each([
+  ['token: has expired', 'in: the token has expired. With a token'],
+  ['user: the right has ended', 'in: user: the right has ended. With a token'],
+])('not let in, %s', (message, text) => {
+  const error = new RoomwireError('UNAUTHORIZED', message)
+  expect(noticeText({ ...live, state: 'offline', error }, false)).toContain(text)
+})

@@ -1,4 +1,4 @@
-import type { Members } from '../../../client/connect.ts'
+import type { Client, Members, Status } from '../../../client/connect.ts'
 import type { Link } from '../link.ts'
 import type { OpenRoom } from '../open-room.ts'
 import { refusalText } from '../plain-words.ts'
@@ -8,7 +8,12 @@ import { find, setText } from './page.ts'
 const FACES = 4
 
 /** The active room's name, state and people, and the way out when the gateway refuses it. */
-export function createRoomHead(active: () => OpenRoom | undefined, link: Link): { render(): void } {
+export function createRoomHead(deps: {
+  active: () => OpenRoom | undefined
+  client: Client
+  link: Link
+}): { render(): void } {
+  const { active, client, link } = deps
   const name = find('room-name', HTMLElement)
   const facts = find('room-facts', HTMLElement)
   const members = find('members', HTMLElement)
@@ -40,18 +45,20 @@ export function createRoomHead(active: () => OpenRoom | undefined, link: Link): 
       const open = active()
       setText(name, open?.name ?? 'No room')
       name.title = open?.name ?? ''
-      setText(facts, open ? factsOf(open, link) : 'Join one to read and write.')
-      renderMembers(open?.roster.members)
+      setText(facts, link.held ? 'Say your name to come in.' : factsOf(open, client.status))
+      // Who is there is not known any more once the connection is lost.
+      renderMembers(client.status.transport ? open?.roster.members : undefined)
       const refused = open?.room.state === 'refused' ? open.room.error : undefined
       refusal.hidden = refused === undefined
-      setText(why, refused ? `This room cannot be joined: ${refusalText(refused)}` : '')
+      setText(why, refused ? `This room cannot be joined: ${refusalText(refused)}.` : '')
     },
   }
 }
 
-function factsOf({ room: { state, position } }: OpenRoom, { held }: Link): string {
-  if (held) return 'Say your name to come in.'
-  if (state === 'refused') return ''
-  if (!position) return 'Joining…'
+function factsOf(open: OpenRoom | undefined, { state }: Status): string {
+  if (!open) return 'Join one to read and write.'
+  const { position } = open.room
+  if (open.room.state === 'refused') return ''
+  if (!position) return state === 'offline' ? 'Not joined yet' : 'Joining…'
   return `${position.offset} ${position.offset === 1 ? 'message' : 'messages'} so far`
 }
