@@ -234,6 +234,35 @@ test.each([
   expect(await axeFindings(ops)).toEqual([])
 })
 
+test('colours chosen on one page are those of the other, and the charts have them', async () => {
+  const scope = testScope()
+  const { url } = await startInProcess(scope)
+  const ops = await openOps(scope, browser, url, { colorScheme: 'light' })
+  const { page } = ops
+  await page.getByText('All is well').waitFor()
+  const line = () =>
+    page.evaluate<string>(
+      "getComputedStyle(document.documentElement).getPropertyValue('--colour-1')",
+    )
+  const light = await line()
+  await page.getByLabel('Colours').selectOption('dark')
+  const dark = await line()
+  expect([light, dark]).toEqual(['rgb(11, 107, 98)', 'rgb(79, 195, 181)'])
+
+  await page.goto(url)
+  await page.getByRole('textbox', { name: 'Your name' }).fill('Ada')
+  await page.keyboard.press('Enter')
+  const toggle = page.getByRole('button', { name: 'Dark theme' })
+  expect(await toggle.getAttribute('aria-pressed')).toBe('true')
+  await toggle.click()
+  await page.goto(`${url}/ops`)
+  expect(await page.getByLabel('Colours').inputValue()).toBe('light')
+  await page.getByLabel('Colours').selectOption('system')
+  await page.emulateMedia({ colorScheme: 'dark' })
+  expect(await line()).toBe(dark)
+  expect(ops.complaints).toEqual([])
+})
+
 test.each([390, 768, 1280])(
   '%i pixels wide: what is known of an instance fits, with its headings',
   async (width) => {

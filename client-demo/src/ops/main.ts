@@ -1,3 +1,4 @@
+import { type Choice, createTheme } from '../theme.ts'
 import { find, setText, within } from '../view/page.ts'
 import { createAccess } from './access.ts'
 import { createChart } from './chart.ts'
@@ -7,7 +8,6 @@ import { createEventList } from './event-list.ts'
 import { showInstances } from './instance-table.ts'
 import { createRecent } from './recent.ts'
 import { ask } from './source.ts'
-import { startTheme } from './theme.ts'
 import { judge, sumUp, type Verdict } from './verdict.ts'
 import { duration } from './words.ts'
 
@@ -89,7 +89,10 @@ async function poll(): Promise<void> {
 }
 
 span.addEventListener('change', showCharts)
-startTheme(() => {
+const colours = find('theme', HTMLSelectElement)
+const theme = createTheme(() => {
   for (const chart of charts) chart.repaint()
 })
+colours.value = theme.chosen
+colours.addEventListener('change', () => theme.choose(colours.value as Choice))
 void poll()
