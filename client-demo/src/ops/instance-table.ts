@@ -8,7 +8,7 @@ export function showInstances(instances: readonly Instance[]): void {
   const heads = [...(body.parentElement?.querySelectorAll('thead th') ?? [])]
   const rows = instances.map((instance, index) => rowOf(instance, index === 0))
   for (const row of rows) {
-    // Narrow windows show each cell beside its heading: ops.css.
+    // Narrow windows show each cell beside its heading: instances.css.
     for (const cell of row.cells) cell.dataset['head'] = heads[cell.cellIndex]?.textContent ?? ''
   }
   body.replaceChildren(...rows)

@@ -1,6 +1,6 @@
 import { find } from './page.ts'
 
-/** Where the drawer lies over the chat; layout.css has the same width. */
+/** Where the drawer lies over the chat; drawer.css has the same width. */
 const COVERING = matchMedia('(width <= 1000px)')
 
 /** Opens and closes the drawer; Escape closes it, and the focus goes back to where it came from. */

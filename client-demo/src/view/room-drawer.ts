@@ -1,7 +1,7 @@
 import type { Rooms } from '../rooms.ts'
 import { find } from './page.ts'
 
-/** Where the rooms lie over the chat, behind a button; layout.css has the same width. */
+/** Where the rooms lie over the chat, behind a button; rooms.css has the same width. */
 const NARROW = matchMedia('(width <= 820px)')
 
 /** Narrow windows: the list of rooms comes and goes. It closes when it has done its work. */
