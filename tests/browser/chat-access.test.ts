@@ -37,6 +37,7 @@ test.each([
 
   if (width < 800) {
     await ada.press('Rooms')
+    expect(await ada.page.evaluate('document.getAnimations().length')).toBe(0)
     expect(await axeFindings(ada)).toEqual([])
     await ada.page.keyboard.press('Escape')
   }
